@@ -1,0 +1,16 @@
+/* proloop: one completion-based event loop for Windows and Unix, and on it futures and tasks with the semantics of
+ * Python's asyncio. This header includes all the others. */
+#ifndef PROLOOP_H
+#define PROLOOP_H
+
+#include <proloop/base.h>
+#include <proloop/file.h>
+#include <proloop/future.h>
+#include <proloop/loop.h>
+#include <proloop/net.h>
+#include <proloop/op.h>
+#include <proloop/run.h>
+#include <proloop/stream.h>
+#include <proloop/task.h>
+
+#endif

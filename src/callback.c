@@ -1,0 +1,129 @@
+/* Callbacks: what a loop runs, and the calls made for those who bring no memory of their own.
+ *
+ * A call is allocated once and then recycled by its loop, so that pl_call_soon is a few pointer moves.
+ */
+#include "callback.h"
+
+#include "allocator.h"
+#include "loop.h"
+
+enum { PL__CALLS_KEPT = 1024 };
+
+PL__STATIC_ASSERT(sizeof(pl__callback) * 4 <= sizeof(pl_callback) * 3, "pl_callback keeps a quarter to spare");
+
+static void call_run(void *arg);
+
+void pl__callback_ready(pl__callback *callback, pl_loop *loop, pl_callback_fn *fn, void *arg)
+{
+    callback->fn = fn;
+    callback->arg = arg;
+    pl__list_push_back(&loop->ready, &callback->node);
+}
+
+int pl_callback_schedule(pl_callback *callback, pl_loop *loop, pl_callback_fn *fn, void *arg)
+{
+    if (!callback || !fn)
+        return PL_EINVAL;
+    int checked = pl__loop_check(&loop);
+    if (checked < 0)
+        return checked;
+    if (pl__node_is_linked(&pl__callback_of(callback)->node))
+        return PL_EBUSY;
+    pl__callback_ready(pl__callback_of(callback), loop, fn, arg);
+    return PL_OK;
+}
+
+int pl_callback_cancel(pl_callback *callback)
+{
+    if (!callback || !pl__node_is_linked(&pl__callback_of(callback)->node))
+        return 0;
+    pl__node_unlink(&pl__callback_of(callback)->node);
+    return 1;
+}
+
+/* --- Calls ------------------------------------------------------------------------------------------------------- */
+
+static pl__call *call_take(pl_loop *loop)
+{
+    pl__call *call = loop->free_calls;
+    if (call) {
+        loop->free_calls = call->next;
+        loop->free_call_count--;
+        return call;
+    }
+    call = pl__allocate(sizeof *call);
+    if (call)
+        pl__node_init(&call->callback.node);
+    return call;
+}
+
+static void call_give(pl_loop *loop, pl__call *call)
+{
+    if (loop->free_call_count >= PL__CALLS_KEPT) {
+        pl__release(call, sizeof *call);
+        return;
+    }
+    call->next = loop->free_calls;
+    loop->free_calls = call;
+    loop->free_call_count++;
+}
+
+static int call_soon(pl_loop *loop, pl_callback_fn *fn, void *arg, pl_drop_fn *drop)
+{
+    if (!fn)
+        return PL_EINVAL;
+    int checked = pl__loop_check(&loop);
+    if (checked < 0)
+        return checked;
+    pl__call *call = call_take(loop);
+    if (!call)
+        return PL_ENOMEM;
+    call->fn = fn;
+    call->arg = arg;
+    call->drop = drop;
+    pl__call_ready(loop, call);
+    return PL_OK;
+}
+
+int pl_call_soon(pl_loop *loop, pl_callback_fn *fn, void *arg, pl_drop_fn *drop)
+{
+    int result = call_soon(loop, fn, arg, drop);
+    if (result < 0 && drop)
+        drop(arg);
+    return result;
+}
+
+void pl__call_ready(pl_loop *loop, pl__call *call)
+{
+    call->loop = loop;
+    pl__callback_ready(&call->callback, loop, call_run, call);
+}
+
+static void call_run(void *arg)
+{
+    pl__call *call = arg;
+    pl_callback_fn *fn = call->fn;
+    void *fn_arg = call->arg;
+    call_give(call->loop, call); /* first: fn may post the next one */
+    fn(fn_arg);
+}
+
+void pl__call_drop_if_call(pl__callback *callback)
+{
+    if (callback->fn != call_run)
+        return;
+    pl__call *call = callback->arg;
+    if (call->drop)
+        call->drop(call->arg);
+    call_give(call->loop, call);
+}
+
+void pl__calls_destroy(pl_loop *loop)
+{
+    while (loop->free_calls) {
+        pl__call *call = loop->free_calls;
+        loop->free_calls = call->next;
+        pl__release(call, sizeof *call);
+    }
+    loop->free_call_count = 0;
+}

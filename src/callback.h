@@ -1,0 +1,45 @@
+/* A callback to come: a node that stands in a loop's ready queue, or in a future's list until that is done.
+ *
+ * Everything a loop runs is one of these: user callbacks, due timers, tasks to go on with. Moving a future's callbacks to
+ * the ready queue is relinking a list, so completing never allocates and never fails.
+ */
+#ifndef PROLOOP_SRC_CALLBACK_H
+#define PROLOOP_SRC_CALLBACK_H
+
+#include <proloop/loop.h>
+
+#include "list.h"
+
+typedef struct pl__callback {
+    pl__node node; /* linked: it is to come */
+    pl_callback_fn *fn;
+    void *arg;
+} pl__callback;
+
+static inline pl__callback *pl__callback_of(pl_callback *callback)
+{
+    return (pl__callback *)(void *)callback->opaque.space;
+}
+
+/* Behind everything that is ready. The callback is idle. */
+void pl__callback_ready(pl__callback *callback, pl_loop *loop, pl_callback_fn *fn, void *arg);
+
+/* A callback in memory of the library, made by pl_call_soon and pl_call_soon_threadsafe. */
+typedef struct pl__call {
+    pl__callback callback; /* its fn is pl__call_run, its arg this call */
+    struct pl__call *next; /* in a remote's inbox, or among the loop's free calls */
+    pl_loop *loop;
+    pl_callback_fn *fn;
+    void *arg;
+    pl_drop_fn *drop;
+} pl__call;
+
+void pl__call_ready(pl_loop *loop, pl__call *call);
+
+/* If the callback that is still to come at a loop's close is a call, drops it. */
+void pl__call_drop_if_call(pl__callback *callback);
+
+/* Frees the calls kept for reuse. */
+void pl__calls_destroy(pl_loop *loop);
+
+#endif

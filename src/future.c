@@ -1,0 +1,185 @@
+/* Futures: see future.h. */
+#include "future.h"
+
+#include "allocator.h"
+#include "loop.h"
+#include "task.h"
+
+static void forget_callbacks(pl_future *future);
+static bool plain_cancel(pl_future *future);
+static void plain_destroy(pl_future *future);
+
+static const pl__future_type plain_type = {.cancel = plain_cancel, .destroy = plain_destroy};
+
+void pl__future_init(pl_future *future, const pl__future_type *type, pl_loop *loop)
+{
+    *future = (pl_future){.type = type, .loop = loop, .references = 1, .state = PL_PENDING};
+    pl__list_init(&future->callbacks);
+}
+
+void pl__future_finish(pl_future *future, int64_t result)
+{
+    PL__CHECK(future->state == PL_PENDING);
+    future->state = result == PL_ECANCELED ? PL_CANCELLED : PL_FINISHED;
+    future->result = result;
+    if (future->loop->closed)
+        forget_callbacks(future);
+    else
+        pl__list_move_all(&future->callbacks, &future->loop->ready);
+}
+
+/* Nobody will run them: they are their owners' again. */
+static void forget_callbacks(pl_future *future)
+{
+    while (pl__list_pop_front(&future->callbacks))
+        continue;
+}
+
+bool pl__future_cancel(pl_future *future)
+{
+    return !pl__future_is_done(future) && future->type->cancel(future);
+}
+
+static bool plain_cancel(pl_future *future)
+{
+    pl__future_finish(future, PL_ECANCELED);
+    return true;
+}
+
+static void plain_destroy(pl_future *future)
+{
+    pl__future_report_unseen(future, "the error of a future was never looked at", NULL);
+    if (future->pointer && future->drop)
+        future->drop(future->pointer);
+    forget_callbacks(future);
+    pl_loop *loop = future->loop;
+    pl__release(future, sizeof *future);
+    pl__loop_release(loop);
+}
+
+void pl__future_report_unseen(pl_future *future, const char *what, const char *task_name)
+{
+    if (future->retrieved || future->state != PL_FINISHED || future->result >= 0)
+        return;
+    future->retrieved = true;
+    pl__loop_report(future->loop, what, future->result, 0, task_name, NULL);
+}
+
+/* --- Public ------------------------------------------------------------------------------------------------------ */
+
+int pl_future_create(pl_future **future, pl_loop *loop)
+{
+    if (!future)
+        return PL_EINVAL;
+    *future = NULL;
+    int checked = pl__loop_check(&loop);
+    if (checked < 0)
+        return checked;
+    *future = pl__allocate(sizeof **future);
+    if (!*future)
+        return PL_ENOMEM;
+    pl__future_init(*future, &plain_type, loop);
+    pl__loop_hold(loop);
+    return PL_OK;
+}
+
+pl_future *pl_future_ref(pl_future *future)
+{
+    if (future) {
+        PL__CHECK(future->type->destroy && future->references > 0);
+        future->references++;
+    }
+    return future;
+}
+
+void pl_future_unref(pl_future *future)
+{
+    if (!future)
+        return;
+    PL__CHECK(future->type->destroy && future->references > 0);
+    if (--future->references == 0)
+        future->type->destroy(future);
+}
+
+/* Only plain futures are made done by their users. */
+static int settle(pl_future *future, int64_t result)
+{
+    int checked = pl__loop_check_thread(future->loop);
+    if (checked < 0)
+        return checked;
+    if (future->type != &plain_type || pl__future_is_done(future))
+        return PL_ESTATE;
+    pl__future_finish(future, result);
+    return PL_OK;
+}
+
+int pl_future_set_result(pl_future *future, int64_t result)
+{
+    return future && result >= 0 ? settle(future, result) : PL_EINVAL;
+}
+
+int pl_future_set_error(pl_future *future, int64_t error)
+{
+    return future && error < 0 && error != PL_ECANCELED ? settle(future, error) : PL_EINVAL;
+}
+
+int pl_future_set_pointer(pl_future *future, void *pointer, pl_drop_fn *drop)
+{
+    int settled = future ? settle(future, 0) : PL_EINVAL;
+    if (settled < 0) {
+        if (drop)
+            drop(pointer);
+        return settled;
+    }
+    future->pointer = pointer;
+    future->drop = drop;
+    return PL_OK;
+}
+
+void *pl_future_take_pointer(pl_future *future)
+{
+    if (!future)
+        return NULL;
+    void *pointer = future->pointer;
+    future->pointer = NULL;
+    return pointer;
+}
+
+int pl_future_cancel(pl_future *future)
+{
+    if (!future || !future->type || pl__loop_check_thread(future->loop) < 0)
+        return 0;
+    return pl__future_cancel(future);
+}
+
+int pl_future_state(const pl_future *future)
+{
+    return future ? future->state : PL_EINVAL;
+}
+
+int64_t pl_future_result(pl_future *future)
+{
+    if (!future)
+        return PL_EINVAL;
+    return future->type && pl__future_is_done(future) ? pl__future_take(future) : PL_ESTATE;
+}
+
+int pl_future_add_done_callback(pl_future *future, pl_callback *callback, pl_callback_fn *fn, void *arg)
+{
+    if (!future || !callback || !fn)
+        return PL_EINVAL;
+    if (!future->type)
+        return PL_ESTATE; /* of an operation that was never started */
+    pl__callback *inner = pl__callback_of(callback);
+    int checked = pl__loop_check_thread(future->loop);
+    if (checked < 0)
+        return checked;
+    if (future->loop->closed)
+        return PL_ECLOSED;
+    if (pl__node_is_linked(&inner->node) || pl__future_is_busy(future))
+        return PL_EBUSY;
+    inner->fn = fn;
+    inner->arg = arg;
+    pl__list_push_back(pl__future_is_done(future) ? &future->loop->ready : &future->callbacks, &inner->node);
+    return PL_OK;
+}

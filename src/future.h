@@ -1,0 +1,67 @@
+/* Futures, from the inside.
+ *
+ * One struct serves all: counted ones made by users, the one at the head of a task, the one inside an operation or a wait
+ * on a stack. What differs is the type: what a cancel means, and whether a reference count keeps it.
+ */
+#ifndef PROLOOP_SRC_FUTURE_H
+#define PROLOOP_SRC_FUTURE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <proloop/future.h>
+
+#include "callback.h"
+
+typedef struct pl__future_type {
+    /* A cancel was asked for while pending. True: the future is cancelled, or its end will answer. */
+    bool (*cancel)(pl_future *future);
+    void (*destroy)(pl_future *future); /* the last reference went; NULL: not counted */
+    bool one_waiter;
+    bool keeps_result; /* its result cannot be had again: a waiter that was cancelled meanwhile gets it all the same */
+} pl__future_type;
+
+struct pl_future {
+    const pl__future_type *type;
+    pl_loop *loop;        /* counted futures keep its memory */
+    pl__list callbacks;   /* while pending; then they are in the ready queue */
+    int64_t result;       /* PL_ECANCELED if cancelled */
+    void *pointer;        /* of pl_future_set_pointer, until taken */
+    pl_drop_fn *drop;
+    uint32_t references;
+    uint8_t state;        /* enum pl_future_state */
+    bool retrieved;       /* somebody looked at the result, or nobody needs to */
+};
+
+/* Pending, with no callbacks. */
+void pl__future_init(pl_future *future, const pl__future_type *type, pl_loop *loop);
+
+/* Makes it done: PL_ECANCELED makes it cancelled. Its callbacks become ready. */
+void pl__future_finish(pl_future *future, int64_t result);
+
+/* pl_future_cancel without its checks. */
+bool pl__future_cancel(pl_future *future);
+
+static inline bool pl__future_is_done(const pl_future *future)
+{
+    return future->state != PL_PENDING;
+}
+
+/* The result of one that is done; its error counts as seen. */
+static inline int64_t pl__future_take(pl_future *future)
+{
+    PL__CHECK(pl__future_is_done(future));
+    future->retrieved = true;
+    return future->result;
+}
+
+/* Room for one more waiter or callback? */
+static inline bool pl__future_is_busy(const pl_future *future)
+{
+    return future->type->one_waiter && !pl__list_is_empty(&future->callbacks);
+}
+
+/* Reports the error of one that is let go without anyone having looked. */
+void pl__future_report_unseen(pl_future *future, const char *what, const char *task_name);
+
+#endif

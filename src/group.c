@@ -1,0 +1,175 @@
+/* Groups: structured concurrency.
+ *
+ * A group is a scope of its body and the level of its children: cancelling it makes every wait in both return
+ * PL_ECANCELED. Its end is a wait for a future, `idle`, that becomes done with the last child. While the parent waits
+ * there its scope is closed, so what cancels that wait comes from outside: it cancels the children, and the wait goes on.
+ */
+#include "group.h"
+
+#include "loop.h"
+#include "task.h"
+
+PL__STATIC_ASSERT(sizeof(struct pl__group) * 4 <= sizeof(pl_group) * 3, "pl_group keeps a quarter to spare");
+
+static bool idle_cancel(pl_future *future);
+static const pl__future_type idle_type = {.cancel = idle_cancel, .one_waiter = true, .keeps_result = true};
+
+static void group_abort(struct pl__group *group)
+{
+    if (group->aborting)
+        return;
+    group->aborting = true;
+    /* A child that is interrupted does not end before this loop does: it goes through the ready queue. */
+    PL__LIST_EACH(node, &group->children)
+        pl__task_cancel_whole(PL__CONTAINER_OF(node, pl_task, group_node));
+    pl__scope_cancel(&group->scope);
+}
+
+int pl_group_begin_here(pl_group *group, int flags, const char *where)
+{
+    if (!group || (flags != PL_GROUP_FAIL_FAST && flags != PL_GROUP_SUPERVISE))
+        return PL_EINVAL;
+    struct pl__group *inner = pl__group_of(group);
+    if (inner->state == PL__GROUP_OPEN || inner->state == PL__GROUP_ENDING)
+        return PL_EBUSY;
+    bool cancel_early = inner->state == PL__GROUP_NONE && inner->cancel_early;
+    int opened = pl__scope_open(&inner->scope, PL__SCOPE_GROUP, where);
+    if (opened < 0)
+        return opened;
+    *inner = (struct pl__group){.scope = inner->scope, .flags = flags, .state = PL__GROUP_OPEN};
+    inner->loop = inner->scope.task->future.loop;
+    pl__list_init(&inner->children);
+    if (cancel_early)
+        group_abort(inner);
+    return PL_OK;
+}
+
+/* --- Children ---------------------------------------------------------------------------------------------------- */
+
+static int group_spawn(struct pl__group *group, pl_task **task, pl_task_fn *fn, void *arg,
+                       const pl_task_options *options)
+{
+    if (group->state != PL__GROUP_OPEN && group->state != PL__GROUP_ENDING)
+        return PL_ESTATE;
+    int checked = pl__loop_check_thread(group->loop);
+    if (checked < 0)
+        return checked;
+    if (group->state == PL__GROUP_ENDING && group->count == 0)
+        return PL_ESTATE; /* it has ended, its parent has just not gone on yet */
+    if (group->aborting)
+        return PL_ECANCELED;
+    pl_task_options with_loop = *options;
+    if (with_loop.loop && with_loop.loop != group->loop)
+        return PL_EINVAL;
+    with_loop.loop = group->loop;
+    return pl__task_spawn(task, fn, arg, &with_loop, group);
+}
+
+int pl_group_spawn_task(pl_group *group, pl_task **task, pl_task_fn *fn, void *arg, const pl_task_options *options)
+{
+    static const pl_task_options defaults = {.size = sizeof(pl_task_options)};
+    if (task)
+        *task = NULL;
+    if (!options)
+        options = &defaults;
+    int spawned = PL_EINVAL;
+    if (group && fn && options->size == sizeof *options)
+        spawned = group_spawn(pl__group_of(group), task, fn, arg, options);
+    if (spawned < 0 && options->drop)
+        options->drop(arg);
+    return spawned;
+}
+
+int pl_group_spawn(pl_group *group, pl_task_fn *fn, void *arg, pl_drop_fn *drop)
+{
+    const pl_task_options options = {.size = sizeof options, .drop = drop};
+    return pl_group_spawn_task(group, NULL, fn, arg, &options);
+}
+
+void pl__group_child_ended(struct pl__group *group, pl_task *child)
+{
+    int64_t result = child->future.result;
+    PL__CHECK(group->count > 0 && child->group == group);
+    pl__node_unlink(&child->group_node);
+    group->count--;
+    child->group = NULL;
+    child->future.retrieved = true;
+    if (result < 0 && result != PL_ECANCELED) {
+        if (group->flags == PL_GROUP_SUPERVISE) {
+            pl__loop_report(group->loop, "a task of a supervising group failed", result, 0, pl_task_name(child),
+                            group->scope.where);
+        } else {
+            if (group->first_error == 0)
+                group->first_error = result;
+            group_abort(group);
+        }
+    }
+    if (group->count == 0 && group->state == PL__GROUP_ENDING)
+        pl__future_finish(&group->idle, PL_OK);
+}
+
+size_t pl_group_size(const pl_group *group)
+{
+    return group ? pl__group_of(group)->count : 0;
+}
+
+/* --- Ending ------------------------------------------------------------------------------------------------------ */
+
+void pl_group_cancel(pl_group *group)
+{
+    if (!group)
+        return;
+    struct pl__group *inner = pl__group_of(group);
+    if (inner->state == PL__GROUP_NONE)
+        inner->cancel_early = true;
+    else if (inner->state != PL__GROUP_ENDED && pl__loop_check_thread(inner->loop) == PL_OK)
+        group_abort(inner);
+}
+
+/* The parent is cancelled while it waits for the children. */
+static bool idle_cancel(pl_future *future)
+{
+    struct pl__group *group = PL__CONTAINER_OF(future, struct pl__group, idle);
+    group->outer_cancel = true;
+    group_abort(group);
+    return true;
+}
+
+/* `own_cancel`: the group had been cancelled when the body ended. */
+static int64_t group_verdict(const struct pl__group *group, int64_t result, bool own_cancel)
+{
+    if (group->first_error < 0)
+        return group->first_error;
+    if (group->outer_cancel)
+        return PL_ECANCELED;
+    if (result == PL_ECANCELED && own_cancel && pl__scope_explains_cancel(&group->scope))
+        return PL_OK;
+    return result;
+}
+
+int64_t pl_group_end(pl_group *group, int64_t result)
+{
+    if (!group)
+        return PL_EINVAL;
+    struct pl__group *inner = pl__group_of(group);
+    pl__scope_close(&inner->scope);
+    PL__CHECK(inner->state == PL__GROUP_OPEN);
+    inner->state = PL__GROUP_ENDING;
+    bool own_cancel = inner->scope.cancelled;
+    pl_task *task = pl__task_running();
+    if (result < 0 && result != PL_ECANCELED && inner->first_error == 0)
+        inner->first_error = result;
+    if (result < 0 && (inner->flags == PL_GROUP_FAIL_FAST || result == PL_ECANCELED))
+        group_abort(inner);
+    if (inner->count > 0) {
+        pl__future_init(&inner->idle, &idle_type, inner->loop);
+        pl__task_wait(task, &inner->idle);
+        /* An edge that came here and is not what is returned comes at the next wait. */
+        if (task->edge_passed_on && inner->first_error < 0)
+            task->must_cancel = true;
+        task->edge_passed_on = false;
+    }
+    PL__CHECK(inner->count == 0);
+    inner->state = PL__GROUP_ENDED;
+    return group_verdict(inner, result, own_cancel);
+}

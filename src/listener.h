@@ -1,0 +1,17 @@
+/* Listeners, from the inside. The model stands in listener.c. */
+#ifndef PROLOOP_SRC_LISTENER_H
+#define PROLOOP_SRC_LISTENER_H
+
+#include <proloop/net.h>
+
+#include "op.h"
+#include "timer.h"
+
+/* Listens on an address. */
+int pl__listener_create(pl_listener **listener, pl_loop *loop, const pl_address *address,
+                        const pl_listen_options *options);
+
+/* Closes all listeners of the loop. */
+void pl__listeners_close(pl_loop *loop);
+
+#endif

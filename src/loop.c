@@ -1,0 +1,474 @@
+/* The loop: its life, its iterations, its reports. See loop.h. */
+#include "loop.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "allocator.h"
+#include "listener.h"
+#include "op.h"
+#include "remote.h"
+#include "stream.h"
+#include "task.h"
+#include "thread.h"
+
+enum {
+    PL__TASK_BUDGET = 256,
+    PL__POLLS_SKIPPED = 64,          /* iterations that may pass without a poll while there is ready work, */
+    PL__POLL_SKIP_NANOSECONDS = 50000 /* and for how long */
+};
+
+static PL__THREAD_LOCAL pl_loop *running_loop;
+static pl__atomic_pointer default_loop;
+
+PL__NOIPA static void set_running(pl_loop *loop)
+{
+    running_loop = loop;
+}
+
+PL__NOIPA pl_loop *pl_loop_running(void)
+{
+    return running_loop;
+}
+
+/* --- Making and holding ------------------------------------------------------------------------------------------ */
+
+static bool debug_wanted(const pl_loop_options *options)
+{
+    if (options->debug)
+        return options->debug > 0;
+    const char *variable = getenv("PROLOOP_DEBUG");
+    return variable && variable[0] && variable[0] != '0';
+}
+
+static int loop_init(pl_loop *loop, const pl_loop_options *options)
+{
+    loop->references = 1;
+    loop->debug = debug_wanted(options);
+    loop->task_budget = options->task_budget ? (uint32_t)options->task_budget : PL__TASK_BUDGET;
+    loop->stack_size = options->stack_size;
+    pl__list_init(&loop->ready);
+    pl__list_init(&loop->tasks);
+    pl__list_init(&loop->operations);
+    pl__list_init(&loop->streams);
+    pl__list_init(&loop->listeners);
+    pl__buffer_pool_init(&loop->buffers);
+    int result = pl__fiber_pool_init(&loop->fibers);
+    if (result < 0)
+        return result;
+    result = pl__remote_create(&loop->remote, loop);
+    if (result < 0)
+        return result;
+    const pl__proactor_class *type = pl__proactor_find(options->backend);
+    if (!type)
+        return PL_EINVAL;
+    const pl__proactor_options proactor_options = {.seed = options->seed};
+    return type->create(&loop->proactor, &proactor_options);
+}
+
+/* Frees all that the loop alone uses; nothing is in flight. */
+static void loop_clear(pl_loop *loop)
+{
+    if (loop->remote) {
+        pl_remote_unref(loop->remote);
+        loop->remote = NULL;
+    }
+    if (loop->interrupted) {
+        pl__request request = {.kind = PL__REQUEST_INTERRUPT_WATCH, .value = 0};
+        (void)pl__loop_control(loop, &request);
+        loop->interrupted = NULL;
+    }
+    if (loop->proactor) {
+        loop->proactor->type->destroy(loop->proactor);
+        loop->proactor = NULL;
+    }
+    pl__timer_heap_destroy(&loop->timers);
+    pl__tasks_destroy(loop);
+    pl__calls_destroy(loop);
+    pl__buffer_pool_destroy(&loop->buffers);
+}
+
+int pl_loop_create_checked(pl_loop **loop, const pl_loop_options *options, uint32_t abi)
+{
+    static const pl_loop_options defaults = {.size = sizeof(pl_loop_options)};
+    if (abi != PL_ABI)
+        return PL_EABI;
+    if (!options)
+        options = &defaults;
+    if (!loop || options->size != sizeof *options || options->task_budget > UINT32_MAX)
+        return PL_EINVAL;
+    *loop = NULL;
+    pl_loop *made = pl__allocate_zeroed(sizeof *made);
+    if (!made)
+        return PL_ENOMEM;
+    int result = loop_init(made, options);
+    if (result < 0) {
+        loop_clear(made);
+        pl__fiber_pool_destroy(&made->fibers);
+        pl__release(made, sizeof *made);
+        return result;
+    }
+    *loop = made;
+    return PL_OK;
+}
+
+void pl__loop_hold(pl_loop *loop)
+{
+    loop->references++;
+}
+
+void pl__loop_release(pl_loop *loop)
+{
+    PL__CHECK(loop->references > 0);
+    if (--loop->references == 0) {
+        PL__CHECK(loop->closed);
+        pl__release(loop, sizeof *loop);
+    }
+}
+
+int pl_loop_default(pl_loop **loop)
+{
+    if (!loop)
+        return PL_EINVAL;
+    *loop = NULL;
+    if (!pl__thread_is_main())
+        return PL_ETHREAD;
+    *loop = pl__atomic_pointer_load(&default_loop);
+    if (*loop)
+        return PL_OK;
+    int result = pl_loop_create(loop, NULL);
+    if (result == PL_OK) {
+        (*loop)->thread = pl__thread_id();
+        pl__atomic_pointer_store(&default_loop, *loop);
+    }
+    return result;
+}
+
+const char *pl_loop_backend(const pl_loop *loop)
+{
+    return loop && !loop->closed ? loop->proactor->type->name : NULL;
+}
+
+int pl__loop_check_thread(const pl_loop *loop)
+{
+    if (PL__UNLIKELY(loop->debug) && loop->thread && loop->thread != pl__thread_id())
+        return PL_ETHREAD;
+    return PL_OK;
+}
+
+int pl__loop_check(pl_loop **loop)
+{
+    if (!*loop)
+        *loop = pl_loop_running();
+    if (!*loop)
+        return PL_ENOLOOP;
+    if ((*loop)->closed)
+        return PL_ECLOSED;
+    return pl__loop_check_thread(*loop);
+}
+
+int64_t pl__loop_now(pl_loop *loop)
+{
+    return loop->proactor->type->now(loop->proactor);
+}
+
+pl_duration pl_loop_time(pl_loop *loop)
+{
+    return loop && !loop->closed ? pl__loop_now(loop) : PL_EINVAL;
+}
+
+/* --- The seam ---------------------------------------------------------------------------------------------------- */
+
+bool pl__loop_submit(pl_loop *loop, pl__completion *completion)
+{
+    PL__CHECK(completion->state == PL__IDLE);
+    if (loop->proactor->type->submit(loop->proactor, completion) == PL__SUBMIT_DONE) {
+        PL__CHECK(completion->state == PL__DONE);
+        return false;
+    }
+    PL__CHECK(completion->state == PL__SUBMITTED);
+    loop->in_flight++;
+    return true;
+}
+
+void pl__loop_cancel(pl_loop *loop, pl__completion *completion)
+{
+    if (completion->state == PL__SUBMITTED)
+        loop->proactor->type->cancel(loop->proactor, completion);
+}
+
+int pl__loop_control(pl_loop *loop, pl__request *request)
+{
+    return loop->proactor->type->control(loop->proactor, request);
+}
+
+/* --- Iterating --------------------------------------------------------------------------------------------------- */
+
+static bool has_ready_work(const pl_loop *loop)
+{
+    return !pl__list_is_empty(&loop->ready) || pl__remote_has_calls(loop->remote);
+}
+
+static void poll_and_deliver(pl_loop *loop, int64_t deadline)
+{
+    pl__list finished;
+    pl__list_init(&finished);
+    const pl__proactor_class *type = loop->proactor->type;
+    type->flush(loop->proactor);
+    type->poll(loop->proactor, deadline, &finished);
+    for (pl__node *node; (node = pl__list_pop_front(&finished));) {
+        pl__completion *completion = PL__CONTAINER_OF(node, pl__completion, node);
+        PL__CHECK(completion->state == PL__DONE && loop->in_flight > 0);
+        loop->in_flight--;
+        completion->deliver(completion);
+    }
+    uint32_t interrupts = pl__atomic_u32_load(&loop->proactor->interrupts);
+    if (interrupts != loop->interrupts_seen) {
+        loop->interrupts_seen = interrupts;
+        if (loop->interrupted)
+            loop->interrupted(loop->interrupted_arg);
+    }
+}
+
+/* With ready work the system is asked only now and then: a poll costs more than most callbacks. */
+static void look_at_system(pl_loop *loop, int64_t limit)
+{
+    bool busy = has_ready_work(loop);
+    if (busy && !loop->stopping && loop->skipped < PL__POLLS_SKIPPED &&
+        pl__loop_now(loop) - loop->polled < PL__POLL_SKIP_NANOSECONDS) {
+        loop->skipped++;
+        return;
+    }
+    int64_t deadline = pl__timer_heap_first(&loop->timers);
+    if (deadline > limit)
+        deadline = limit;
+    poll_and_deliver(loop, busy || loop->stopping ? 0 : deadline);
+    loop->skipped = 0;
+    loop->polled = pl__loop_now(loop);
+}
+
+static void run_ready(pl_loop *loop)
+{
+    pl__list batch;
+    pl__list_init(&batch);
+    pl__list_move_all(&loop->ready, &batch); /* what they add waits for the next iteration */
+    for (pl__node *node; (node = pl__list_pop_front(&batch));) {
+        pl__callback *callback = PL__CONTAINER_OF(node, pl__callback, node);
+        callback->fn(callback->arg);
+        PL__CHECK(!loop->current);
+    }
+}
+
+static void iterate(pl_loop *loop, int64_t limit)
+{
+    look_at_system(loop, limit);
+    pl__remote_collect(loop->remote);
+    if (loop->timers.count)
+        pl__timer_heap_run_due(&loop->timers, pl__loop_now(loop));
+    run_ready(loop);
+}
+
+static int loop_enter(pl_loop *loop)
+{
+    if (!loop)
+        return PL_EINVAL;
+    if (loop->closed)
+        return PL_ECLOSED;
+    if (loop->running || pl_loop_running())
+        return PL_EBUSY;
+    if (loop->thread && loop->thread != pl__thread_id())
+        return PL_ETHREAD;
+    int entered = pl__fiber_host_enter(&loop->host);
+    if (entered < 0)
+        return entered;
+    loop->thread = pl__thread_id();
+    loop->running = true;
+    set_running(loop);
+    return PL_OK;
+}
+
+static void loop_leave(pl_loop *loop)
+{
+    PL__CHECK(loop->running && pl_loop_running() == loop && !loop->current);
+    set_running(NULL);
+    loop->running = false;
+    loop->stopping = false;
+    pl__fiber_host_leave(&loop->host);
+}
+
+int pl_loop_run_forever(pl_loop *loop)
+{
+    int entered = loop_enter(loop);
+    if (entered < 0)
+        return entered;
+    do {
+        iterate(loop, PL_FOREVER);
+    } while (!loop->stopping);
+    loop_leave(loop);
+    return PL_OK;
+}
+
+int pl_loop_run_once(pl_loop *loop, pl_duration limit)
+{
+    int entered = loop_enter(loop);
+    if (entered < 0)
+        return entered;
+    iterate(loop, pl__deadline_after(pl__loop_now(loop), limit));
+    loop_leave(loop);
+    return PL_OK;
+}
+
+int pl_loop_stop(pl_loop *loop)
+{
+    if (!loop)
+        return PL_EINVAL;
+    int checked = pl__loop_check(&loop);
+    if (checked == PL_OK)
+        loop->stopping = true;
+    return checked;
+}
+
+static void stop_loop(void *arg)
+{
+    ((pl_loop *)arg)->stopping = true;
+}
+
+int64_t pl_loop_run_until_complete(pl_loop *loop, pl_future *future)
+{
+    if (!loop || !future || future->loop != loop)
+        return PL_EINVAL;
+    pl_callback stop = {{{0}}};
+    int added = pl_future_add_done_callback(future, &stop, stop_loop, loop);
+    if (added < 0)
+        return added;
+    int ran = pl_loop_run_forever(loop);
+    (void)pl_callback_cancel(&stop);
+    if (ran < 0)
+        return ran;
+    return pl__future_is_done(future) ? pl__future_take(future) : PL_ESTOPPED;
+}
+
+/* --- Closing ----------------------------------------------------------------------------------------------------- */
+
+/* Runs until the tasks have ended. False: those that are left ignore their cancel. */
+static bool end_tasks(pl_loop *loop)
+{
+    PL__LIST_EACH(node, &loop->tasks)
+        pl__task_cancel_whole(PL__CONTAINER_OF(node, pl_task, node));
+    while (!pl__list_is_empty(&loop->tasks)) {
+        bool hopeless = true;
+        PL__LIST_EACH(node, &loop->tasks)
+            hopeless = hopeless && PL__CONTAINER_OF(node, pl_task, node)->cancels_ignored > PL__CANCELS_IGNORED;
+        if (hopeless)
+            return false;
+        iterate(loop, PL_FOREVER);
+    }
+    return true;
+}
+
+/* The wake callback of a task that is left behind. */
+static void leave_suspended(void *arg)
+{
+    PL__UNUSED(arg);
+}
+
+static void leave_tasks_behind(pl_loop *loop)
+{
+    for (pl__node *node; (node = pl__list_pop_front(&loop->tasks));) {
+        pl_task *task = PL__CONTAINER_OF(node, pl_task, node);
+        pl__loop_report(loop, "a task would not end and is left behind", PL_ECANCELED, 0, pl_task_name(task), NULL);
+        task->wake.fn = leave_suspended;
+        PL__LIST_EACH(operation, &task->operations)
+            pl__op_cancel(PL__CONTAINER_OF(operation, pl__op, node), PL_ECANCELED);
+    }
+}
+
+/* Closes what is open, cancels what is in flight, and waits for that. */
+static void end_operations(pl_loop *loop)
+{
+    pl__listeners_close(loop);
+    pl__streams_close(loop);
+    PL__LIST_EACH(node, &loop->operations)
+        pl__op_cancel(PL__CONTAINER_OF(node, pl__op, node), PL_ECANCELED);
+    while (loop->in_flight > 0 || !pl__list_is_empty(&loop->streams) || !pl__list_is_empty(&loop->operations))
+        iterate(loop, PL_FOREVER);
+}
+
+static void drop_ready(pl_loop *loop)
+{
+    for (pl__node *node; (node = pl__list_pop_front(&loop->ready));)
+        pl__call_drop_if_call(PL__CONTAINER_OF(node, pl__callback, node));
+}
+
+int pl_loop_close(pl_loop *loop)
+{
+    if (!loop || loop->closed)
+        return PL_OK;
+    int entered = loop_enter(loop);
+    if (entered < 0)
+        return entered;
+    loop->closing = true;
+    loop->stopping = false;
+    bool ended = end_tasks(loop);
+    if (!ended)
+        leave_tasks_behind(loop);
+    end_operations(loop);
+    loop_leave(loop);
+    loop->closed = true;
+    pl__remote_close(loop->remote);
+    drop_ready(loop);
+    loop_clear(loop);
+    if (ended)
+        pl__fiber_pool_destroy(&loop->fibers);
+    void *expected = loop;
+    (void)pl__atomic_pointer_compare_exchange(&default_loop, &expected, NULL);
+    pl__loop_release(loop);
+    return ended ? PL_OK : PL_ESTATE;
+}
+
+/* --- Reports ----------------------------------------------------------------------------------------------------- */
+
+static void print_report(const pl_report *report)
+{
+    (void)fprintf(stderr, "proloop: %s", report->message ? report->message : "(no message)");
+    if (report->error)
+        (void)fprintf(stderr, ": %s (%s)", pl_error_text(report->error), pl_error_name(report->error));
+    if (report->system_error)
+        (void)fprintf(stderr, ", system error %ld", (long)report->system_error);
+    if (report->task)
+        (void)fprintf(stderr, ", task %s", report->task);
+    if (report->where)
+        (void)fprintf(stderr, ", begun at %s", report->where);
+    (void)fprintf(stderr, "\n");
+}
+
+int pl_loop_set_exception_handler(pl_loop *loop, pl_exception_handler_fn *handler, void *arg)
+{
+    int checked = loop ? pl__loop_check(&loop) : PL_EINVAL;
+    if (checked < 0)
+        return checked;
+    loop->handler = handler;
+    loop->handler_arg = arg;
+    return PL_OK;
+}
+
+void pl_loop_report(pl_loop *loop, const pl_report *report)
+{
+    if (!report)
+        return;
+    if (!loop || loop->closed || !loop->handler || loop->reporting) {
+        print_report(report);
+        return;
+    }
+    loop->reporting = true;
+    loop->handler(loop, report, loop->handler_arg);
+    loop->reporting = false;
+}
+
+void pl__loop_report(pl_loop *loop, const char *message, int64_t error, int32_t system_error, const char *task,
+                     const char *where)
+{
+    const pl_report report = {
+        .message = message, .error = error, .system_error = system_error, .task = task, .where = where};
+    pl_loop_report(loop, &report);
+}

@@ -1,0 +1,83 @@
+/* The loop, from the inside: what an iteration needs, and the lists of all that must end before the loop does. */
+#ifndef PROLOOP_SRC_LOOP_H
+#define PROLOOP_SRC_LOOP_H
+
+#include <proloop/loop.h>
+#include <proloop/task.h>
+
+#include "atomic.h"
+#include "buffer_pool.h"
+#include "callback.h"
+#include "fiber.h"
+#include "proactor.h"
+#include "timer.h"
+
+struct pl_loop {
+    pl__proactor *proactor;
+    pl__list ready; /* pl__callback, first in first out */
+    pl__timer_heap timers;
+    pl_task *current;   /* the task that runs now */
+    size_t in_flight;   /* completions that the proactor has */
+    uint32_t skipped;   /* iterations since the last poll */
+    int64_t polled;     /* when that was */
+    uint32_t task_budget;
+    size_t stack_size;
+
+    bool running;
+    bool stopping;
+    bool closing; /* pl_loop_close is at work: new tasks are cancelled ones */
+    bool closed;  /* only the memory is left, for those who hold it */
+    uint32_t references;
+    bool debug;
+    bool reporting; /* inside the exception handler */
+    uint64_t thread; /* the thread it is bound to; 0: none yet */
+
+    pl__list tasks;      /* pl_task, not done, in the order they were made */
+    pl__list operations; /* pl__op, pending, not in memory of a task's stack */
+    pl__list streams;    /* pl_stream with an open handle */
+    pl__list listeners;  /* pl_listener, likewise */
+    pl_remote *remote;
+    uint64_t tasks_made;
+
+    pl__fiber_host host;
+    pl__fiber_pool fibers;
+    pl__buffer_pool buffers;
+    pl__call *free_calls;
+    size_t free_call_count;
+    pl_task *free_tasks;
+    size_t free_task_count;
+
+    pl_exception_handler_fn *handler;
+    void *handler_arg;
+    uint32_t interrupts_seen;
+    void (*interrupted)(void *arg); /* Ctrl-C, while a runner watches */
+    void *interrupted_arg;
+};
+
+/* PL_OK, or why a call on this loop is refused: PL_ENOLOOP, PL_ECLOSED, PL_ETHREAD (debug mode only). NULL is
+ * replaced by the running loop. */
+int pl__loop_check(pl_loop **loop);
+
+/* PL_OK or PL_ETHREAD (debug mode only). */
+int pl__loop_check_thread(const pl_loop *loop);
+
+/* Objects that may outlive the loop keep its memory; all else of it is gone when it is closed. */
+void pl__loop_hold(pl_loop *loop);
+void pl__loop_release(pl_loop *loop);
+
+/* Gives a completion to the proactor. True: pending, `deliver` will be called; false: its result is there. */
+bool pl__loop_submit(pl_loop *loop, pl__completion *completion);
+
+/* Asks for the end of a pending completion; harmless if that was asked before. */
+void pl__loop_cancel(pl_loop *loop, pl__completion *completion);
+
+/* A request of the proactor; its result. */
+int pl__loop_control(pl_loop *loop, pl__request *request);
+
+int64_t pl__loop_now(pl_loop *loop);
+
+/* A report with these parts. */
+void pl__loop_report(pl_loop *loop, const char *message, int64_t error, int32_t system_error, const char *task,
+                     const char *where);
+
+#endif

@@ -1,0 +1,627 @@
+/* adapter.c: a proactor over a selector: completions, made of readiness.
+ *
+ * Each handle has two queues of waiting completions, reads and writes, and flags of what it is ready for
+ * (selector.h). Submit tries the system call at once if nobody waits before it and the flag allows; else the
+ * completion waits. When the selector reports a handle its queues are served from the front until a system
+ * call says EAGAIN, which clears the flag. So the invariant between polls: who waits at the front of a queue
+ * waits for an edge.
+ *
+ *     A receive that got less than it asked for has drained the socket: the flag is cleared without the
+ * EAGAIN, for what arrives later is a new edge. Once the peer has hung up there may be no more edges, so then
+ * it is tried on. A cancel takes its completion off the queue at once, but the next poll delivers it, as
+ * elsewhere. While a handle connects, whatever else is asked of it ends with PL_ENOTCONN. A send_file may
+ * have to read a disk: a worker makes the calls, as an errand, while the completion stays at the front of its
+ * queue. The flags are the loop's alone; so PL__WRITABLE is cleared before the errand goes, and an edge that
+ * comes meanwhile sets it again.
+ */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../allocator.h"
+#include "../buffer_pool.h"
+#include "../proactor.h"
+#include "../sim/simulation.h"
+#include "../worker_pool.h"
+#include "clock.h"
+#include "error.h"
+#include "interrupt.h"
+#include "selector.h"
+#include "tcp.h"
+
+/* In pl__handle.flags, beside enum pl__readiness. */
+enum {
+    BROKEN =
+        8, /* a send found the connection reset, and with that took the error from the receives to come */
+    CONNECTING = 16 /* nothing else is tried: it could take the error that tells how the connect ended */
+};
+
+/* What the poller is at, so that a wake is a system call only if it has to end a wait. */
+enum attention { AWAKE, WAITING, WOKEN };
+
+enum { ERRAND_SIZE = 1 << 20 }; /* bytes of a file sent by one errand: other jobs want the worker too */
+
+typedef struct adapter {
+    pl__proactor base;
+    pl__selector *selector;
+    pl__worker_pool *workers; /* made when first needed */
+    pl__list cancelled;       /* taken off their queues, to be finished by the next poll */
+    pl__list finished;        /* empty between polls */
+    pl__handle *changed[PL__SELECTOR_BATCH];
+    pl__atomic_u32 attention;
+} adapter;
+
+/* In pl__handle.system. */
+typedef struct queues {
+    pl__list reads;
+    pl__list writes;
+} queues;
+
+/* In pl__completion.system, of a SEND_FILE. */
+typedef struct file_errand {
+    pl__errand errand;
+    adapter *owner;
+    pl__completion *completion;
+    int64_t sent; /* bytes or a negated errno */
+    bool blocked; /* the socket would not take more */
+    bool running;
+} file_errand;
+
+PL__STATIC_ASSERT(sizeof(queues) <= sizeof((pl__handle *)0)->system, "no room for the queues");
+PL__STATIC_ASSERT(sizeof(file_errand) <= sizeof((pl__completion *)0)->system, "no room for the errand");
+
+/* How a completion ended. */
+typedef struct outcome {
+    int64_t result;
+    int32_t system_error;
+} outcome;
+
+static adapter *adapter_of(pl__proactor *proactor)
+{
+    return (adapter *)proactor;
+}
+
+static queues *queues_of(pl__handle *handle)
+{
+    return (queues *)(void *)&handle->system;
+}
+
+static file_errand *errand_of(pl__completion *c)
+{
+    return (file_errand *)(void *)&c->system;
+}
+
+static int descriptor_of(const pl__handle *handle)
+{
+    return (int)handle->object;
+}
+
+/* `value` is a result, or a negated errno. Always true: it has ended. */
+static bool ended(outcome *out, int64_t value)
+{
+    out->result = value >= 0 ? value : pl__error_from_errno((int)-value);
+    out->system_error = value >= 0 ? 0 : (int32_t)-value;
+    return true;
+}
+
+/* --- Creating
+ * ------------------------------------------------------------------------------------------------- */
+
+static int create(pl__proactor **proactor, const pl__proactor_class *type, const pl__selector_class *selector)
+{
+    adapter *self = pl__allocate_zeroed(sizeof *self);
+    if (!self)
+        return PL_ENOMEM;
+    int rc = selector->create(&self->selector);
+    if (rc < 0) {
+        pl__release(self, sizeof *self);
+        return pl__error_from_errno(-rc);
+    }
+    self->base.type = type;
+    pl__list_init(&self->cancelled);
+    pl__list_init(&self->finished);
+    *proactor = &self->base;
+    return PL_OK;
+}
+
+static void destroy(pl__proactor *proactor)
+{
+    adapter *self = adapter_of(proactor);
+    PL__CHECK(pl__list_is_empty(&self->cancelled) && pl__list_is_empty(&self->finished));
+    pl__interrupt_unwatch(proactor);
+    if (self->workers) /* first: a worker may be about to wake us */
+        pl__worker_pool_destroy(self->workers);
+    self->selector->type->destroy(self->selector);
+    pl__release(self, sizeof *self);
+}
+
+static int64_t now(pl__proactor *proactor)
+{
+    PL__UNUSED(proactor);
+    return pl__clock_now();
+}
+
+static void wake(pl__proactor *proactor)
+{
+    adapter *self = adapter_of(proactor);
+    if (pl__atomic_u32_exchange(&self->attention, WOKEN) == WAITING)
+        self->selector->type->wake(self->selector);
+}
+
+static void wake_from_worker(void *context)
+{
+    wake(context);
+}
+
+/* NULL: out of memory. */
+static pl__worker_pool *workers_of(adapter *self)
+{
+    if (!self->workers)
+        self->workers = pl__worker_pool_create(wake_from_worker, &self->base);
+    return self->workers;
+}
+
+static int attach(pl__proactor *proactor, pl__handle *handle)
+{
+    adapter *self = adapter_of(proactor);
+    PL__CHECK(!handle->attached && handle->object != PL__NO_OBJECT && handle->in_flight == 0);
+    int rc = self->selector->type->add(self->selector, handle);
+    if (rc < 0)
+        return pl__error_from_errno(-rc);
+    pl__list_init(&queues_of(handle)->reads);
+    pl__list_init(&queues_of(handle)->writes);
+    handle->flags = PL__WRITABLE; /* whether it is readable the selector tells at the next wait */
+    handle->attached = true;
+    return PL_OK;
+}
+
+static void detach(pl__proactor *proactor, pl__handle *handle)
+{
+    adapter *self = adapter_of(proactor);
+    queues *queue = queues_of(handle);
+    PL__CHECK(handle->attached && handle->in_flight == 0);
+    PL__CHECK(pl__list_is_empty(&queue->reads) && pl__list_is_empty(&queue->writes));
+    self->selector->type->remove(self->selector, handle);
+    handle->attached = false;
+}
+
+/* --- Attempts: true when the completion has ended
+ * -------------------------------------------------------------- */
+
+static void clear(pl__handle *handle, uint16_t flags)
+{
+    handle->flags = (uint16_t)(handle->flags & ~flags);
+}
+
+static bool attempt_accept(adapter *self, pl__completion *c, outcome *out)
+{
+    PL__UNUSED(self);
+    pl__handle *accepted = c->as.accept.accepted;
+    PL__CHECK(accepted->object == PL__NO_OBJECT);
+    int descriptor = pl__tcp_accept(descriptor_of(c->handle), c->as.accept.peer);
+    if (descriptor == -EAGAIN) {
+        clear(c->handle, PL__READABLE);
+        return false;
+    }
+    if (descriptor >= 0) {
+        pl__handle_init(accepted);
+        accepted->object = (uintptr_t)descriptor;
+        accepted->family = c->handle->family;
+    }
+    return ended(out, descriptor >= 0 ? 0 : descriptor);
+}
+
+/* Flags from before the connect say nothing: a socket that is not connected counts as hung up and writable.
+ */
+static bool begin_connect(adapter *self, pl__completion *c, outcome *out)
+{
+    PL__UNUSED(self);
+    PL__CHECK(c->handle->in_flight == 0);
+    int rc = pl__tcp_connect(descriptor_of(c->handle), &c->as.connect.address);
+    c->handle->flags = rc == -EINPROGRESS ? CONNECTING : PL__WRITABLE;
+    return rc != -EINPROGRESS && ended(out, rc);
+}
+
+static bool attempt_connect(adapter *self, pl__completion *c, outcome *out)
+{
+    PL__UNUSED(self);
+    clear(c->handle, CONNECTING);
+    return ended(out, pl__tcp_connect_result(descriptor_of(c->handle)));
+}
+
+/* Notes what a receive tells of its handle. */
+static bool received(pl__completion *c, int64_t count, size_t size, outcome *out)
+{
+    if (count == -EAGAIN || (count >= 0 && (uint64_t)count < size))
+        clear(c->handle, PL__READABLE);
+    if (count == -EAGAIN)
+        return false;
+    if (count == 0 && size > 0 && (c->handle->flags & BROKEN))
+        count = -ECONNRESET; /* not an orderly end */
+    return ended(out, count);
+}
+
+static bool attempt_pooled_receive(pl__completion *c, outcome *out)
+{
+    void *data = pl__buffer_take(c->as.receive.pool);
+    if (!data)
+        return ended(out, -ENOMEM);
+    int64_t count = pl__tcp_receive(descriptor_of(c->handle), data, PL__BUFFER_SIZE);
+    if (count > 0)
+        c->as.receive.data = data;
+    else
+        pl__buffer_give(c->as.receive.pool, data);
+    return received(c, count, PL__BUFFER_SIZE, out);
+}
+
+static bool attempt_receive(adapter *self, pl__completion *c, outcome *out)
+{
+    PL__UNUSED(self);
+    size_t size = c->as.receive.size;
+    if (c->as.receive.pool)
+        return attempt_pooled_receive(c, out);
+    return received(c, pl__tcp_receive(descriptor_of(c->handle), c->as.receive.data, size), size, out);
+}
+
+/* Notes what a failed send tells of its handle. */
+static void note_failure(pl__handle *handle, int64_t error)
+{
+    if (error == -ECONNRESET || error == -ETIMEDOUT)
+        handle->flags |= BROKEN;
+}
+
+static bool attempt_send(adapter *self, pl__completion *c, outcome *out)
+{
+    PL__UNUSED(self);
+    bool complete;
+    int64_t count = pl__tcp_send(descriptor_of(c->handle), c->as.send.buffers, c->as.send.count,
+                                 c->as.send.offset, &complete);
+    if (count == -EAGAIN || (count >= 0 && !complete))
+        clear(c->handle, PL__WRITABLE);
+    if (count == -EAGAIN)
+        return false;
+    note_failure(c->handle, count);
+    return ended(out, count);
+}
+
+static void run_file_errand(pl__errand *errand);
+static void file_errand_finished(pl__errand *errand);
+
+static bool begin_send_file(adapter *self, pl__completion *c, outcome *out)
+{
+    PL__UNUSED(out);
+    *errand_of(c) = (file_errand){
+        .errand = {.run = run_file_errand, .finished = file_errand_finished},
+        .owner = self,
+        .completion = c,
+    };
+    return false;
+}
+
+static bool attempt_send_file(adapter *self, pl__completion *c, outcome *out)
+{
+    file_errand *task = errand_of(c);
+    if (task->running)
+        return false;
+    pl__worker_pool *workers = workers_of(self);
+    if (!workers)
+        return ended(out, -ENOMEM);
+    int rc = pl__worker_pool_errand(workers, &task->errand);
+    if (rc < 0) {
+        *out = (outcome){.result = rc};
+        return true;
+    }
+    clear(c->handle, PL__WRITABLE);
+    task->running = true;
+    return false;
+}
+
+/* What there is to know of each kind the system has no completion for. */
+static const struct work {
+    bool (*begin)(adapter *, pl__completion *,
+                  outcome *); /* in submit, before anything else; NULL: nothing */
+    bool (*attempt)(adapter *, pl__completion *, outcome *);
+    uint16_t readiness; /* one of these flags makes an attempt worth while */
+} works[PL__OPERATION_KINDS] = {
+    [PL__ACCEPT] = {NULL, attempt_accept, PL__READABLE | PL__HANGUP},
+    [PL__CONNECT] = {begin_connect, attempt_connect, PL__WRITABLE},
+    [PL__RECEIVE] = {NULL, attempt_receive, PL__READABLE | PL__HANGUP},
+    [PL__SEND] = {NULL, attempt_send, PL__WRITABLE},
+    [PL__SEND_FILE] = {begin_send_file, attempt_send_file, PL__WRITABLE},
+};
+
+/* --- The life of a completion
+ * --------------------------------------------------------------------------------- */
+
+static pl__list *queue_of(pl__completion *c)
+{
+    queues *both = queues_of(c->handle);
+    return works[c->kind].readiness & PL__READABLE ? &both->reads : &both->writes;
+}
+
+static int submit_job(adapter *self, pl__completion *c)
+{
+    pl__worker_pool *workers = workers_of(self);
+    return workers ? pl__worker_pool_submit(workers, c) : pl__completion_finish_now(c, PL_ENOMEM, 0);
+}
+
+static int submit(pl__proactor *proactor, pl__completion *c)
+{
+    adapter *self = adapter_of(proactor);
+    outcome out;
+    PL__CHECK(c->kind > PL__NO_OPERATION && c->kind < PL__OPERATION_KINDS && c->state == PL__IDLE);
+    if (pl__kind_is_worker(c->kind))
+        return submit_job(self, c);
+    PL__CHECK(c->handle && c->handle->attached);
+    PL__CHECK(c->kind != PL__RECEIVE || !c->as.receive.pool || !c->as.receive.data);
+
+    const struct work *work = &works[c->kind];
+    if (c->handle->flags & CONNECTING)
+        return pl__completion_finish_now(c, PL_ENOTCONN, ENOTCONN);
+    if (work->begin && work->begin(self, c, &out))
+        return pl__completion_finish_now(c, out.result, out.system_error);
+    pl__list *queue = queue_of(c);
+    if (pl__list_is_empty(queue) && (c->handle->flags & work->readiness) && work->attempt(self, c, &out))
+        return pl__completion_finish_now(c, out.result, out.system_error);
+    pl__completion_submitted(c);
+    pl__list_push_back(queue, &c->node);
+    return PL__SUBMIT_PENDING;
+}
+
+static void finish(adapter *self, pl__completion *c, int64_t result, int32_t system_error)
+{
+    pl__completion_finish(c, result, system_error);
+    pl__list_push_back(&self->finished, &c->node);
+}
+
+/* Serves a queue from its front while the handle is ready. Each round ends a completion or the loop. */
+static void serve(adapter *self, pl__list *queue)
+{
+    pl__node *node;
+    while ((node = pl__list_first(queue))) {
+        pl__completion *c = PL__CONTAINER_OF(node, pl__completion, node);
+        outcome out;
+        if (!(c->handle->flags & works[c->kind].readiness) || !works[c->kind].attempt(self, c, &out))
+            return;
+        pl__node_unlink(node);
+        finish(self, c, out.result, out.system_error);
+    }
+}
+
+static void cancel(pl__proactor *proactor, pl__completion *c)
+{
+    adapter *self = adapter_of(proactor);
+    if (pl__kind_is_worker(c->kind)) {
+        pl__worker_pool_cancel(self->workers, c);
+        return;
+    }
+    pl__completion_cancelling(c);
+    if (c->kind == PL__SEND_FILE && errand_of(c)->running)
+        return;
+    if (c->kind == PL__CONNECT)
+        clear(c->handle, CONNECTING);
+    pl__node_unlink(&c->node);
+    pl__list_push_back(&self->cancelled, &c->node);
+}
+
+static void flush(pl__proactor *proactor)
+{
+    PL__UNUSED(proactor); /* submit puts nothing off */
+}
+
+/* --- Sending files
+ * -------------------------------------------------------------------------------------------- */
+
+/* On a worker. It reads the completion's parameters, which do not change while it is pending, and nothing
+ * else. */
+static void run_file_errand(pl__errand *errand)
+{
+    file_errand *task = PL__CONTAINER_OF(errand, file_errand, errand);
+    const pl__completion *c = task->completion;
+    int64_t limit = c->as.send_file.size < ERRAND_SIZE ? c->as.send_file.size : ERRAND_SIZE;
+    int64_t sent = 0, count = 0;
+    while (sent < limit) {
+        count = pl__tcp_send_file(descriptor_of(c->handle), (int)c->as.send_file.file,
+                                  c->as.send_file.offset + sent, (size_t)(limit - sent));
+        if (count <= 0 && count != -EINTR)
+            break;
+        if (count > 0)
+            sent += count;
+    }
+    task->blocked = count == -EAGAIN;
+    task->sent = sent > 0 || count >= 0 ? sent : count;
+}
+
+/* On the loop's thread. */
+static void file_errand_finished(pl__errand *errand)
+{
+    file_errand *task = PL__CONTAINER_OF(errand, file_errand, errand);
+    adapter *self = task->owner;
+    pl__completion *c = task->completion;
+    pl__list *queue = queue_of(c);
+    PL__CHECK(task->running && pl__list_first(queue) == &c->node);
+    task->running = false;
+    if (!task->blocked)
+        c->handle->flags |= PL__WRITABLE;
+
+    bool nothing = task->sent <= 0;
+    if (nothing && c->state == PL__CANCELLING) {
+        pl__node_unlink(&c->node);
+        finish(self, c, PL_ECANCELED, 0);
+    } else if (task->sent != -EAGAIN) {
+        outcome out;
+        note_failure(c->handle, task->sent);
+        ended(&out, task->sent);
+        pl__node_unlink(&c->node);
+        finish(self, c, out.result, out.system_error);
+    }
+    serve(self, queue); /* the next one; or this one again, if the socket became writable meanwhile */
+}
+
+/* --- Polling
+ * -------------------------------------------------------------------------------------------------- */
+
+static void end_cancelled(adapter *self)
+{
+    pl__node *node;
+    while ((node = pl__list_pop_front(&self->cancelled)))
+        finish(self, PL__CONTAINER_OF(node, pl__completion, node), PL_ECANCELED, 0);
+}
+
+static void collect(adapter *self)
+{
+    if (self->workers)
+        pl__worker_pool_collect(self->workers, &self->finished);
+}
+
+/* Waits for the selector, unless something has finished already or a wake came since the last poll. */
+static int wait_for_change(adapter *self, int64_t deadline)
+{
+    uint32_t found = AWAKE;
+    bool waits = deadline > 0 && pl__list_is_empty(&self->finished) &&
+                 pl__atomic_u32_compare_exchange(&self->attention, &found, WAITING);
+    int count = self->selector->type->wait(self->selector, waits ? deadline : 0, self->changed);
+    if (pl__atomic_u32_load(&self->attention) != AWAKE)
+        (void)pl__atomic_u32_exchange(&self->attention, AWAKE);
+    return count;
+}
+
+/* All receives go before the first send: what is sent wakes a peer that would take our processor. */
+static void poll(pl__proactor *proactor, int64_t deadline, pl__list *finished)
+{
+    adapter *self = adapter_of(proactor);
+    end_cancelled(self);
+    collect(self);
+    int count = wait_for_change(self, deadline);
+    for (int i = 0; i < count; i++)
+        serve(self, &queues_of(self->changed[i])->reads);
+    for (int i = 0; i < count; i++)
+        serve(self, &queues_of(self->changed[i])->writes);
+    collect(self);
+    pl__list_move_all(&self->finished, finished);
+}
+
+/* --- Requests: 0 or a negated errno
+ * ---------------------------------------------------------------------------- */
+
+static int fill(pl__request *request, int descriptor)
+{
+    if (descriptor < 0)
+        return descriptor;
+    request->handle->object = (uintptr_t)descriptor;
+    return 0;
+}
+
+static int socket_open(adapter *self, pl__request *request)
+{
+    PL__UNUSED(self);
+    PL__CHECK(request->handle->object == PL__NO_OBJECT);
+    request->handle->family = request->family;
+    return fill(request, pl__tcp_open(request->family));
+}
+
+static int socket_listen(adapter *self, pl__request *request)
+{
+    PL__UNUSED(self);
+    PL__CHECK(request->handle->object == PL__NO_OBJECT);
+    request->handle->family = request->address.family;
+    return fill(request, pl__tcp_listen(&request->address, request->backlog, request->flags));
+}
+
+static int socket_shutdown(adapter *self, pl__request *request)
+{
+    PL__UNUSED(self);
+    return pl__tcp_shut_down(descriptor_of(request->handle));
+}
+
+static int socket_option(adapter *self, pl__request *request)
+{
+    PL__UNUSED(self);
+    return pl__tcp_set_option(descriptor_of(request->handle), request->option, request->value);
+}
+
+static int socket_name(adapter *self, pl__request *request)
+{
+    PL__UNUSED(self);
+    return pl__tcp_name(descriptor_of(request->handle), &request->address);
+}
+
+static int socket_peer(adapter *self, pl__request *request)
+{
+    PL__UNUSED(self);
+    return pl__tcp_peer(descriptor_of(request->handle), &request->address);
+}
+
+/* The handle is closed whatever the system says: a second close could hit another thread's new descriptor. */
+static int handle_close(adapter *self, pl__request *request)
+{
+    PL__UNUSED(self);
+    pl__handle *handle = request->handle;
+    PL__CHECK(handle->object != PL__NO_OBJECT && handle->in_flight == 0 && !handle->attached);
+    int rc = close(descriptor_of(handle));
+    handle->object = PL__NO_OBJECT;
+    PL__CHECK(rc == 0 || errno != EBADF); /* somebody else closed it, and perhaps it was not ours by then */
+    return 0;
+}
+
+static int interrupt_watch(adapter *self, pl__request *request)
+{
+    if (request->value)
+        return pl__interrupt_watch(&self->base);
+    pl__interrupt_unwatch(&self->base);
+    return 0;
+}
+
+static int (*const requests[])(adapter *, pl__request *) = {
+    [PL__REQUEST_SOCKET_OPEN] = socket_open,         [PL__REQUEST_SOCKET_LISTEN] = socket_listen,
+    [PL__REQUEST_SOCKET_SHUTDOWN] = socket_shutdown, [PL__REQUEST_SOCKET_OPTION] = socket_option,
+    [PL__REQUEST_SOCKET_NAME] = socket_name,         [PL__REQUEST_SOCKET_PEER] = socket_peer,
+    [PL__REQUEST_HANDLE_CLOSE] = handle_close,       [PL__REQUEST_INTERRUPT_WATCH] = interrupt_watch,
+};
+
+static int control(pl__proactor *proactor, pl__request *request)
+{
+    outcome out;
+    PL__CHECK(request->kind < PL__COUNT_OF(requests));
+    ended(&out, requests[request->kind](adapter_of(proactor), request));
+    request->system_error = out.system_error;
+    return (int)out.result;
+}
+
+/* --- The proactors of this platform
+ * --------------------------------------------------------------------------- */
+
+/* One per selector: X(what it is called, when it exists). */
+#define DEFINE_PROACTOR(selector)                                                                            \
+    static const pl__proactor_class selector##_proactor;                                                     \
+    static int create_with_##selector(pl__proactor **proactor, const pl__proactor_options *options)          \
+    {                                                                                                        \
+        PL__UNUSED(options);                                                                                 \
+        return create(proactor, &selector##_proactor, &pl__selector_##selector);                             \
+    }                                                                                                        \
+    static const pl__proactor_class selector##_proactor = {                                                  \
+        .name = #selector,                                                                                   \
+        .create = create_with_##selector,                                                                    \
+        .destroy = destroy,                                                                                  \
+        .now = now,                                                                                          \
+        .attach = attach,                                                                                    \
+        .detach = detach,                                                                                    \
+        .submit = submit,                                                                                    \
+        .cancel = cancel,                                                                                    \
+        .flush = flush,                                                                                      \
+        .poll = poll,                                                                                        \
+        .wake = wake,                                                                                        \
+        .control = control,                                                                                  \
+    };
+
+#if defined(__linux__)
+DEFINE_PROACTOR(epoll)
+#endif
+
+const pl__proactor_class *const pl__proactors[] = {
+#if defined(__linux__)
+    &epoll_proactor,
+#endif
+    &pl__simulation,
+    NULL,
+};

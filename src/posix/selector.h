@@ -1,0 +1,53 @@
+/* selector.h: what tells which sockets are ready: epoll, and in time kqueue, poll or select, one file each.
+ *
+ * A selector speaks by setting flags in a handle: PL__READABLE, PL__WRITABLE, PL__HANGUP. The adapter clears
+ * the first two when a system call finds them no longer true; the third stays. A flag means "try": it may be
+ * wrong, and the system call decides.
+ *
+ *     Edge-triggered selectors (epoll, kqueue) register a handle once and say what changed.
+ *     Level-triggered ones (poll, select) ask, at each wait, only for the flags a handle lacks.
+ *
+ * A handle is readable or writable for everybody on it, so nothing is told to a selector when operations come
+ * and go.
+ */
+#ifndef PROLOOP_SRC_POSIX_SELECTOR_H
+#define PROLOOP_SRC_POSIX_SELECTOR_H
+
+#include "../proactor.h"
+
+/* In pl__handle.flags. */
+enum pl__readiness {
+    PL__READABLE = 1,
+    PL__WRITABLE = 2,
+    PL__HANGUP =
+        4 /* the peer's end, an error, or urgent data: from now on only a receive tells what is there */
+};
+
+enum { PL__SELECTOR_BATCH = 256 };
+
+typedef struct pl__selector pl__selector;
+
+typedef struct pl__selector_class {
+    const char *name;
+    int (*create)(pl__selector **selector); /* 0 or a negated errno; so add */
+    void (*destroy)(pl__selector *selector);
+    int (*add)(pl__selector *selector, pl__handle *handle);
+    void (*remove)(pl__selector *selector, pl__handle *handle); /* its events are never seen again */
+
+    /* Waits until the deadline (as poll of a proactor), a wake, or a change; sets the flags of the handles
+     * that changed and stores those: at most PL__SELECTOR_BATCH, perhaps one twice. Returns how many. A
+     * signal does not end the wait. */
+    int (*wait)(pl__selector *selector, int64_t deadline, pl__handle **changed);
+    void (*wake)(pl__selector *selector); /* any thread, and signal handlers: ends a wait, this or the next */
+} pl__selector_class;
+
+/* Every selector starts with this. */
+struct pl__selector {
+    const pl__selector_class *type;
+};
+
+#if defined(__linux__)
+extern const pl__selector_class pl__selector_epoll;
+#endif
+
+#endif

@@ -1,0 +1,281 @@
+/* The seam between the portable library and the system.
+ *
+ * Above this line there is no system call, below it no policy. The library asks for work by a *completion*: a struct
+ * that says what to do (kind and parameters), to which handle, and later how it ended. A *proactor* is one table of
+ * functions that takes completions and gives them back finished:
+ *
+ *     submit(c)   starts c. Done: it finished at once and c->result is set; pending: a later poll gives it back.
+ *                 Never calls user code, never blocks, never fails: a failure is a result.
+ *     cancel(c)   asks for an early end of a pending c. It is a request: c comes back by poll in every case, with
+ *                 PL_ECANCELED if nothing had happened, with its true result if something had.
+ *     poll        waits until a deadline, a completion or a wake, and hands over what has finished.
+ *     control(r)  does something that ends at once: sockets opened, named, half closed, closed; interrupts watched.
+ *
+ * The law: from submit until poll hands it over, the completion, its buffers and its handle belong to the proactor
+ * and stay valid and unmoved. There is exactly one end per submit. A handle is closed only when none of its
+ * completions is in flight. All this is checked in every build, by the functions at the end of this file, which are
+ * the only ones that change a completion's state.
+ *
+ * Kinds marked WORKER are system calls that have no completion form here; proactors hand them to the worker pool
+ * (worker_pool.h), so the simulated proactor can replace them like anything else.
+ */
+#ifndef PROLOOP_SRC_PROACTOR_H
+#define PROLOOP_SRC_PROACTOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <proloop/base.h>
+#include <proloop/net.h>
+
+#include "atomic.h"
+#include "check.h"
+#include "list.h"
+
+typedef struct pl__proactor pl__proactor;
+typedef struct pl__completion pl__completion;
+typedef struct pl__job pl__job;
+typedef struct pl__buffer_pool pl__buffer_pool;
+
+/* Every kind of work: name, who does it, and what a cancel means while it runs:
+ *   CANCELLABLE  it ends soon, with PL_ECANCELED or with its true result
+ *   ABANDONABLE  it ends at once; the system call runs on in memory of its own, and what it yields is dropped
+ *   JOINED       it cannot be ended early, because it uses the caller's memory; one that had not begun can */
+#define PL__OPERATIONS(X)                                                                                    \
+    X(ACCEPT, accept, SYSTEM, CANCELLABLE)                                                                   \
+    X(CONNECT, connect, SYSTEM, CANCELLABLE)                                                                 \
+    X(RECEIVE, receive, SYSTEM, CANCELLABLE)                                                                 \
+    X(SEND, send, SYSTEM, CANCELLABLE)                                                                       \
+    X(SEND_FILE, send_file, SYSTEM, CANCELLABLE)                                                             \
+    X(RESOLVE, resolve, WORKER, ABANDONABLE)                                                                 \
+    X(FILE_OPEN, file_open, WORKER, ABANDONABLE)                                                             \
+    X(FILE_STAT, file_stat, WORKER, ABANDONABLE)                                                             \
+    X(FILE_READ, file_read, WORKER, JOINED)                                                                  \
+    X(FILE_CLOSE, file_close, WORKER, JOINED)                                                                \
+    X(FOLDER_LIST, folder_list, WORKER, JOINED)
+
+enum pl__operation_kind {
+    PL__NO_OPERATION = 0,
+#define PL__OPERATION_ENUM(NAME, name, who, cancel) PL__##NAME,
+    PL__OPERATIONS(PL__OPERATION_ENUM)
+#undef PL__OPERATION_ENUM
+        PL__OPERATION_KINDS
+};
+
+enum { PL__WHO_SYSTEM, PL__WHO_WORKER };
+enum { PL__CANCEL_CANCELLABLE, PL__CANCEL_ABANDONABLE, PL__CANCEL_JOINED };
+
+static inline bool pl__kind_is_worker(uint8_t kind)
+{
+    static const uint8_t who[PL__OPERATION_KINDS] = {
+#define PL__OPERATION_WHO(NAME, name, who, cancel) [PL__##NAME] = PL__WHO_##who,
+        PL__OPERATIONS(PL__OPERATION_WHO)
+#undef PL__OPERATION_WHO
+    };
+    return who[kind] == PL__WHO_WORKER;
+}
+
+#define PL__NO_OBJECT UINTPTR_MAX
+
+/* A system object completions work on: a SOCKET or a descriptor. Zeroed plus pl__handle_init: closed. */
+typedef struct pl__handle {
+    uintptr_t object;   /* PL__NO_OBJECT: closed */
+    uint32_t in_flight; /* completions submitted and not yet finished */
+    uint8_t family;     /* PL_IPV4, PL_IPV6 */
+    bool attached;      /* to a proactor: set by attach, cleared by detach; on Windows a handle never gets another one */
+    uint16_t flags;     /* the proactor's own */
+    union {             /* the proactor's own: queues of an adapter, for instance */
+        uint64_t space[8];
+        void *align;
+    } system;
+} pl__handle;
+
+static inline void pl__handle_init(pl__handle *handle)
+{
+    *handle = (pl__handle){.object = PL__NO_OBJECT};
+}
+
+enum { PL__ACCEPT_SPACE = 128 }; /* bytes that AcceptEx wants for two addresses, and a bit */
+
+enum pl__completion_state {
+    PL__IDLE,       /* the owner's: may be filled, submitted, freed */
+    PL__SUBMITTED,  /* the proactor's */
+    PL__CANCELLING, /* the proactor's, and an early end was asked for */
+    PL__DONE        /* finished: result and system_error are set; not yet taken by the owner */
+};
+
+struct pl__completion {
+    pl__node node; /* the proactor's until it is done; then the list of finished ones */
+    pl__handle *handle;
+    void (*deliver)(pl__completion *); /* the loop calls it for each one that poll hands over */
+    int64_t result;                    /* >= 0 or PL_E...; what it counts is said at each kind below */
+    int32_t system_error;              /* errno, Win32, Winsock code or NTSTATUS behind a negative result; else 0 */
+    uint8_t kind;
+    uint8_t state;
+    union {
+        struct {                  /* result: 0 */
+            pl__handle *accepted; /* gets the new socket, not attached, non-blocking, not inherited */
+            pl_address *peer;
+            void *space; /* PL__ACCEPT_SPACE bytes, aligned to 16 */
+        } accept;
+        struct { /* result: 0. The handle is open, attached and not bound. */
+            pl_address address;
+        } connect;
+        struct { /* result: bytes, 0 at end of stream; with size 0: 0 when there is something to receive */
+            void *data;            /* NULL: a buffer of PL__BUFFER_SIZE bytes is taken from the pool, as late as the */
+            size_t size;           /* system allows; it stays here only if bytes came, else it went back */
+            pl__buffer_pool *pool; /* NULL unless data is; then size is PL__BUFFER_SIZE */
+        } receive;
+        struct { /* result: bytes, perhaps fewer than asked for, never 0; so nothing empty is asked for */
+            const pl_buffer *buffers;
+            size_t count;  /* any number; a system call takes as many as it can */
+            size_t offset; /* bytes of the first buffer that are already gone */
+        } send;
+        struct { /* result: bytes, perhaps fewer than asked for; 0: the file ends at offset */
+            uintptr_t file;
+            int64_t offset;
+            int64_t size;
+        } send_file;
+        pl__job *job; /* the WORKER kinds: see worker_pool.h */
+    } as;
+    union { /* the proactor's own: an OVERLAPPED, for instance */
+        uint64_t space[12];
+        void *align;
+    } system;
+};
+
+/* What control() does. All of them end at once and return >= 0 or PL_E..., with the system's code beside it. */
+#define PL__REQUESTS(X)                                                                                      \
+    X(SOCKET_OPEN)     /* a stream socket of `family` into the closed `handle`: non-blocking, not inherited; bound */ \
+                       /* to `address` if that has a family */                                                       \
+    X(SOCKET_LISTEN)   /* a listening socket on `address` into the closed `handle`; `backlog`, `flags` */      \
+    X(SOCKET_SHUTDOWN) /* half close: nothing more will be sent */                                           \
+    X(SOCKET_OPTION)   /* sets `option` to `value` */                                                        \
+    X(SOCKET_NAME)     /* the local address into `address` */                                                \
+    X(SOCKET_PEER)     /* the peer's address into `address` */                                               \
+    X(HANDLE_CLOSE)    /* closes the handle; nothing of it is in flight */                                   \
+    X(INTERRUPT_WATCH) /* value 1: Ctrl-C and its kin count up `interrupts` and wake; 0: no longer. PL_EBUSY: */ \
+                       /* another proactor of the process watches */
+
+enum pl__request_kind {
+#define PL__REQUEST_ENUM(NAME) PL__REQUEST_##NAME,
+    PL__REQUESTS(PL__REQUEST_ENUM)
+#undef PL__REQUEST_ENUM
+};
+
+enum pl__socket_option {
+    PL__OPTION_NODELAY,       /* 0, 1 */
+    PL__OPTION_KEEPALIVE,     /* seconds until the first probe; 0: off */
+    PL__OPTION_RESET,         /* 1: closing resets the connection, dropping what was not sent */
+    PL__OPTION_SEND_BUFFER,   /* bytes */
+    PL__OPTION_RECEIVE_BUFFER /* bytes */
+};
+
+enum pl__listen_flag {
+    PL__LISTEN_REUSE_PORT = 1, /* several listeners share the port, where the system spreads connections over them */
+    PL__LISTEN_IPV6_ONLY = 2   /* else an IPv6 wildcard takes IPv4 too */
+};
+
+typedef struct pl__request {
+    uint8_t kind;
+    uint8_t family;
+    uint8_t option;
+    uint8_t flags;
+    int32_t system_error;
+    int32_t backlog;
+    int64_t value;
+    pl__handle *handle;
+    pl_address address;
+} pl__request;
+
+enum { PL__SUBMIT_PENDING, PL__SUBMIT_DONE };
+
+typedef struct pl__proactor_options {
+    uint64_t seed; /* of the simulation's faults and choices */
+} pl__proactor_options;
+
+/* One backend. A new one is one file that fills this table and a line in PL__PROACTORS. */
+typedef struct pl__proactor_class {
+    const char *name;
+    int (*create)(pl__proactor **proactor, const pl__proactor_options *options);
+    void (*destroy)(pl__proactor *proactor);  /* nothing is in flight; abandoned jobs may still run */
+    int64_t (*now)(pl__proactor *proactor);   /* ns on a clock that never goes back */
+    int (*attach)(pl__proactor *proactor, pl__handle *handle);
+    void (*detach)(pl__proactor *proactor, pl__handle *handle); /* before HANDLE_CLOSE, if attached */
+    int (*submit)(pl__proactor *proactor, pl__completion *completion);
+    void (*cancel)(pl__proactor *proactor, pl__completion *completion); /* only while SUBMITTED */
+    void (*flush)(pl__proactor *proactor);    /* end of an iteration: what submit put off goes to the system now */
+    void (*poll)(pl__proactor *proactor, int64_t deadline, pl__list *finished); /* deadline <= now: does not wait;
+                                                                      PL_FOREVER: no limit. Never returns early for
+                                                                      want of precision; may return with nothing */
+    void (*wake)(pl__proactor *proactor);     /* any thread, and signal handlers: ends a poll, this or the next */
+    int (*control)(pl__proactor *proactor, pl__request *request);
+} pl__proactor_class;
+
+/* Every proactor starts with this. */
+struct pl__proactor {
+    const pl__proactor_class *type;
+    pl__atomic_u32 interrupts; /* Ctrl-C and its kin so far, while watched */
+};
+
+/* The proactors of this platform, the best one first, the simulation last; NULL ends. Defined by src/win and src/posix. */
+extern const pl__proactor_class *const pl__proactors[];
+
+/* By name; NULL or "": the one named by PROLOOP_BACKEND, or the best one. NULL: there is none of that name. */
+const pl__proactor_class *pl__proactor_find(const char *name);
+
+/* --- The life of a completion --------------------------------------------------------------------------------- *
+ * Proactors call the first four, the library above takes. */
+
+static inline void pl__completion_submitted(pl__completion *c)
+{
+    PL__CHECK(c->state == PL__IDLE);
+    c->state = PL__SUBMITTED;
+    if (c->handle)
+        c->handle->in_flight++;
+}
+
+static inline void pl__completion_cancelling(pl__completion *c)
+{
+    PL__CHECK(c->state == PL__SUBMITTED);
+    c->state = PL__CANCELLING;
+}
+
+/* The end of a completion that was pending. */
+static inline void pl__completion_finish(pl__completion *c, int64_t result, int32_t system_error)
+{
+    PL__CHECK(c->state == PL__SUBMITTED || c->state == PL__CANCELLING);
+    c->state = PL__DONE;
+    c->result = result;
+    c->system_error = system_error;
+    if (c->handle) {
+        PL__CHECK(c->handle->in_flight > 0);
+        c->handle->in_flight--;
+    }
+}
+
+/* The end of a completion inside submit: it was never pending. */
+static inline int pl__completion_finish_now(pl__completion *c, int64_t result, int32_t system_error)
+{
+    PL__CHECK(c->state == PL__IDLE);
+    c->state = PL__DONE;
+    c->result = result;
+    c->system_error = system_error;
+    return PL__SUBMIT_DONE;
+}
+
+/* The owner takes the result; the completion is its own again. */
+static inline int64_t pl__completion_take(pl__completion *c)
+{
+    PL__CHECK(c->state == PL__DONE);
+    c->state = PL__IDLE;
+    return c->result;
+}
+
+static inline bool pl__completion_is_pending(const pl__completion *c)
+{
+    return c->state == PL__SUBMITTED || c->state == PL__CANCELLING;
+}
+
+#endif

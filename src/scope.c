@@ -1,0 +1,153 @@
+/* Scopes, timeouts and shielded regions. */
+#include "scope.h"
+
+#include "loop.h"
+#include "task.h"
+
+PL__STATIC_ASSERT(sizeof(pl__timeout) * 4 <= sizeof(pl_timeout) * 3, "pl_timeout keeps a quarter to spare");
+PL__STATIC_ASSERT(sizeof(pl__scope) * 4 <= sizeof(pl_shielded) * 3, "pl_shielded keeps a quarter to spare");
+
+static const char *const kind_names[] = {
+    [PL__SCOPE_NONE] = "scope",
+    [PL__SCOPE_TIMEOUT] = "timeout",
+    [PL__SCOPE_GROUP] = "group",
+    [PL__SCOPE_SHIELDED] = "shielded region",
+};
+
+void pl__scope_panic(const pl__scope *scope, const char *message)
+{
+    PL__PANIC("task %s: the %s begun at %s %s", scope->task ? pl_task_name(scope->task) : "?", kind_names[scope->kind],
+              scope->where ? scope->where : "?", message);
+}
+
+int pl__scope_open(pl__scope *scope, pl__scope_kind kind, const char *where)
+{
+    pl_task *task = pl__task_running();
+    if (!task)
+        return PL_ENOTASK;
+    if (scope->task)
+        return PL_EBUSY;
+    *scope = (pl__scope){
+        .task = task, .outer = task->scope, .where = where, .cancelling = task->cancelling, .kind = (uint8_t)kind};
+    task->scope = scope;
+    return PL_OK;
+}
+
+void pl__scope_close(pl__scope *scope)
+{
+    pl_task *task = pl__task_running();
+    if (!scope->task)
+        PL__PANIC("a %s is ended that is not open", kind_names[scope->kind]);
+    if (scope->task != task)
+        pl__scope_panic(scope, "is ended outside its task");
+    if (task->scope != scope)
+        pl__scope_panic(task->scope, "is still open when one around it ends");
+    task->scope = scope->outer;
+    scope->task = NULL;
+}
+
+void pl__scope_cancel(pl__scope *scope)
+{
+    if (scope->cancelled)
+        return;
+    scope->cancelled = true;
+    if (scope->task)
+        pl__task_interrupt(scope->task);
+}
+
+bool pl__scope_explains_cancel(const pl__scope *scope)
+{
+    const pl_task *task = pl__task_running();
+    PL__CHECK(task && !scope->task);
+    return scope->cancelled && task->cancelling <= scope->cancelling && !pl__task_is_cancelled_by_level(task);
+}
+
+/* --- Timeout ----------------------------------------------------------------------------------------------------- */
+
+static void timeout_due(void *arg)
+{
+    pl__timeout *timeout = arg;
+    PL__CHECK(timeout->scope.task && !timeout->expired);
+    timeout->expired = true;
+    pl__scope_cancel(&timeout->scope);
+}
+
+static int timeout_arm(pl__timeout *timeout, pl_loop *loop, int64_t deadline)
+{
+    if (deadline == PL_FOREVER)
+        return PL_OK;
+    if (deadline > pl__loop_now(loop))
+        return pl__timer_start_at(&timeout->timer, loop, deadline, timeout_due, timeout);
+    timeout_due(timeout);
+    return PL_OK;
+}
+
+int pl_timeout_begin_at_here(pl_timeout *timeout, pl_duration deadline, const char *where)
+{
+    if (!timeout)
+        return PL_EINVAL;
+    pl__timeout *inner = pl__timeout_of(timeout);
+    int opened = pl__scope_open(&inner->scope, PL__SCOPE_TIMEOUT, where);
+    if (opened < 0)
+        return opened;
+    inner->expired = false;
+    int armed = timeout_arm(inner, inner->scope.task->future.loop, deadline);
+    if (armed < 0)
+        pl__scope_close(&inner->scope);
+    return armed;
+}
+
+int pl_timeout_begin_here(pl_timeout *timeout, pl_duration limit, const char *where)
+{
+    pl_task *task = pl__task_running();
+    if (!task)
+        return PL_ENOTASK;
+    return pl_timeout_begin_at_here(timeout, pl__deadline_after(pl__loop_now(task->future.loop), limit), where);
+}
+
+int pl_timeout_reschedule(pl_timeout *timeout, pl_duration limit)
+{
+    if (!timeout)
+        return PL_EINVAL;
+    pl__timeout *inner = pl__timeout_of(timeout);
+    if (!inner->scope.task || inner->expired)
+        return PL_ESTATE;
+    pl_loop *loop = inner->scope.task->future.loop;
+    (void)pl__timer_stop(&inner->timer);
+    return timeout_arm(inner, loop, pl__deadline_after(pl__loop_now(loop), limit));
+}
+
+int pl_timeout_expired(const pl_timeout *timeout)
+{
+    return timeout && pl__timeout_of(timeout)->expired;
+}
+
+int64_t pl_timeout_end(pl_timeout *timeout, int64_t result)
+{
+    if (!timeout)
+        return PL_EINVAL;
+    pl__timeout *inner = pl__timeout_of(timeout);
+    pl__scope_close(&inner->scope);
+    (void)pl__timer_stop(&inner->timer);
+    if (result == PL_ECANCELED && inner->expired && pl__scope_explains_cancel(&inner->scope))
+        return PL_ETIMEDOUT;
+    return result;
+}
+
+/* --- Shielded region --------------------------------------------------------------------------------------------- */
+
+static pl__scope *scope_of(pl_shielded *shielded)
+{
+    return (pl__scope *)(void *)shielded->opaque.space;
+}
+
+int pl_shielded_begin_here(pl_shielded *shielded, const char *where)
+{
+    return shielded ? pl__scope_open(scope_of(shielded), PL__SCOPE_SHIELDED, where) : PL_EINVAL;
+}
+
+void pl_shielded_end(pl_shielded *shielded)
+{
+    if (shielded)
+        pl__scope_close(scope_of(shielded));
+}

@@ -1,0 +1,531 @@
+/* Tasks: see task.h.
+ *
+ * One step of a task is one resume of its fiber from the loop's stack: task_step sets loop->current, switches, and looks
+ * afterwards whether the function has returned. The fiber is taken at the first step, so a task that is cancelled before
+ * it ran never had a stack, and it is given back parked, so the next task starts on it without making one.
+ */
+#include "task.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "allocator.h"
+#include "group.h"
+#include "loop.h"
+#include "op.h"
+
+enum { PL__TASKS_KEPT = 1024 };
+
+static bool task_future_cancel(pl_future *future);
+static void task_destroy(pl_future *future);
+
+static const pl__future_type task_type = {.cancel = task_future_cancel, .destroy = task_destroy};
+
+/* --- From spawn to the end --------------------------------------------------------------------------------------- */
+
+static void task_step(void *arg);
+static void task_main(void *arg);
+
+static pl_task *task_take(pl_loop *loop)
+{
+    pl_task *task = loop->free_tasks;
+    if (!task)
+        return pl__allocate(sizeof *task);
+    loop->free_tasks = task->outer;
+    loop->free_task_count--;
+    return task;
+}
+
+static void task_give(pl_loop *loop, pl_task *task)
+{
+    if (loop->closed || loop->free_task_count >= PL__TASKS_KEPT) {
+        pl__release(task, sizeof *task);
+        return;
+    }
+    task->outer = loop->free_tasks;
+    loop->free_tasks = task;
+    loop->free_task_count++;
+}
+
+void pl__tasks_destroy(pl_loop *loop)
+{
+    while (loop->free_tasks) {
+        pl_task *task = loop->free_tasks;
+        loop->free_tasks = task->outer;
+        pl__release(task, sizeof *task);
+    }
+    loop->free_task_count = 0;
+}
+
+static void task_set_name(pl_task *task, const char *name)
+{
+    if (name)
+        (void)snprintf(task->name, sizeof task->name, "%s", name);
+}
+
+static void task_run(pl_task *task, pl__fiber_host *host);
+static bool task_take_fiber(pl_task *task);
+
+/* Runs the first step inside the present one, on a stack of its own. False: there is no memory for that. */
+static bool task_begin_eagerly(pl_task *task)
+{
+    pl__fiber_host here = {0};
+    if (pl__fiber_host_enter(&here) < 0)
+        return false;
+    if (task_take_fiber(task))
+        task_run(task, &here);
+    pl__fiber_host_leave(&here);
+    return true;
+}
+
+int pl__task_spawn(pl_task **out, pl_task_fn *fn, void *arg, const pl_task_options *options, pl__group *group)
+{
+    static const pl_task_options defaults = {.size = sizeof(pl_task_options)};
+    if (!options)
+        options = &defaults;
+    if (!fn || options->size != sizeof *options)
+        return PL_EINVAL;
+    pl_loop *loop = options->loop;
+    int checked = pl__loop_check(&loop);
+    if (checked < 0)
+        return checked;
+    pl_task *task = task_take(loop);
+    if (!task)
+        return PL_ENOMEM;
+    *task = (pl_task){.fn = fn, .arg = arg, .drop = options->drop, .stack_size = options->stack_size, .group = group};
+    pl__future_init(&task->future, &task_type, loop);
+    pl__loop_hold(loop);
+    pl__list_init(&task->operations);
+    task->number = ++loop->tasks_made;
+    task_set_name(task, options->name);
+    task->cancelled = loop->closing;
+    pl__list_push_back(&loop->tasks, &task->node);
+    if (group) {
+        pl__list_push_back(&group->children, &task->group_node);
+        group->count++;
+    }
+    if (out) {
+        *out = task;
+        task->future.references++;
+    }
+    if (!(options->eager && pl_loop_running() == loop && task_begin_eagerly(task)))
+        pl__callback_ready(&task->wake, loop, task_step, task);
+    return PL_OK;
+}
+
+int pl_spawn(pl_task **task, pl_task_fn *fn, void *arg, const pl_task_options *options)
+{
+    if (task)
+        *task = NULL;
+    int spawned = pl__task_spawn(task, fn, arg, options, NULL);
+    if (spawned < 0 && options && options->drop)
+        options->drop(arg);
+    return spawned;
+}
+
+/* The wake callback: the task's next step. */
+static void task_step(void *arg)
+{
+    pl_task *task = arg;
+    if (task->fiber || task_take_fiber(task))
+        task_run(task, &task->future.loop->host);
+}
+
+static void task_end(pl_task *task, int64_t result);
+
+/* Before the first step. False: it will have none, and has ended. */
+static bool task_take_fiber(pl_task *task)
+{
+    pl_loop *loop = task->future.loop;
+    bool cancelled = task->must_cancel || task->cancelled;
+    if (!cancelled)
+        task->fiber = pl__fiber_take(&loop->fibers, task->stack_size ? task->stack_size : loop->stack_size);
+    if (task->fiber) {
+        pl__fiber_start(task->fiber, task_main, task);
+        return true;
+    }
+    if (task->drop)
+        task->drop(task->arg);
+    task_end(task, cancelled ? PL_ECANCELED : PL_ENOMEM);
+    return false;
+}
+
+static void task_run(pl_task *task, pl__fiber_host *host)
+{
+    pl_loop *loop = task->future.loop;
+    PL__CHECK(!task->running);
+    task->running = true;
+    task->budget = loop->task_budget;
+    task->outer = loop->current;
+    loop->current = task;
+    bool returned = pl__fiber_resume(host, task->fiber);
+    PL__CHECK(loop->current == task && task->running);
+    loop->current = task->outer;
+    task->outer = NULL;
+    task->running = false;
+    if (!returned)
+        return;
+    pl__fiber_give(&loop->fibers, task->fiber);
+    task->fiber = NULL;
+    task_end(task, task->future.result);
+}
+
+/* On the task's own stack. */
+static void task_main(void *arg)
+{
+    pl_task *task = arg;
+    int64_t result = task->fn(task->arg);
+    if (task->scope)
+        pl__scope_panic(task->scope, "is still open when its task returns");
+    pl__node *left = pl__list_first(&task->operations);
+    if (left)
+        PL__PANIC("task %s returns while its operation '%s' is in flight", pl_task_name(task),
+                  PL__CONTAINER_OF(left, pl__op, node)->type->name);
+    task->future.result = result;
+}
+
+static void task_end(pl_task *task, int64_t result)
+{
+    PL__CHECK(!task->fiber && !task->scope && pl__list_is_empty(&task->operations));
+    pl__node_unlink(&task->node);
+    pl__future_finish(&task->future, result);
+    if (task->group)
+        pl__group_child_ended(task->group, task);
+    pl_future_unref(&task->future); /* the loop's reference */
+}
+
+static void task_destroy(pl_future *future)
+{
+    pl_task *task = pl__task_of_future(future);
+    pl_loop *loop = future->loop;
+    PL__CHECK(pl__future_is_done(future));
+    pl__future_report_unseen(future, "a task failed, and nobody looked at its error", pl_task_name(task));
+    task_give(loop, task);
+    pl__loop_release(loop);
+}
+
+/* --- Waiting ----------------------------------------------------------------------------------------------------- */
+
+pl_task *pl__task_running(void)
+{
+    pl_loop *loop = pl_loop_running();
+    return loop ? loop->current : NULL;
+}
+
+/* A scope in a frame that was left: its function returned without ending it. */
+static void check_scope_is_live(const pl_task *task)
+{
+    const pl__scope *scope = task->scope;
+    if (scope && pl__fiber_contains(task->fiber, scope) &&
+        pl__fiber_stack_address(scope) < pl__fiber_stack_pointer())
+        PL__PANIC("task %s: a scope is still open when its function has returned", pl_task_name(task));
+}
+
+static void suspend(pl_task *task)
+{
+    check_scope_is_live(task);
+    pl__fiber_suspend(task->fiber);
+}
+
+/* Lets everything that is ready now run first. */
+static void take_turns(pl_task *task)
+{
+    pl__callback_ready(&task->wake, task->future.loop, task_step, task);
+    suspend(task);
+}
+
+static bool is_hidden(const pl_task *task)
+{
+    for (const pl__scope *scope = task->scope; scope; scope = scope->outer) {
+        if (scope->kind == PL__SCOPE_SHIELDED)
+            return true;
+    }
+    return false;
+}
+
+bool pl__task_is_cancelled_by_level(const pl_task *task)
+{
+    for (const pl__scope *scope = task->scope; scope; scope = scope->outer) {
+        if (scope->cancelled)
+            return true;
+        if (scope->kind == PL__SCOPE_SHIELDED)
+            return false;
+    }
+    return task->cancelled;
+}
+
+bool pl__task_is_cancelled(const pl_task *task)
+{
+    return (task->must_cancel && !is_hidden(task)) || pl__task_is_cancelled_by_level(task);
+}
+
+/* A level ended a wait. Who does not heed that for long is reported. */
+static void count_ignored(pl_task *task)
+{
+    if (++task->cancels_ignored == PL__CANCELS_IGNORED)
+        pl__loop_report(task->future.loop, "a task goes on although its scope was cancelled", PL_ECANCELED, 0,
+                        pl_task_name(task), task->scope ? task->scope->where : NULL);
+}
+
+/* Takes the edge, or counts a level. False: nothing is to be delivered here. */
+static bool take_cancel(pl_task *task)
+{
+    if (task->must_cancel && !is_hidden(task)) {
+        task->must_cancel = false;
+        return true;
+    }
+    if (!pl__task_is_cancelled_by_level(task))
+        return false;
+    count_ignored(task);
+    return true;
+}
+
+/* Asks the future that the task waits for to end. */
+static void pass_on_cancel(pl_task *task)
+{
+    bool edge = task->must_cancel && !is_hidden(task);
+    if (!edge)
+        count_ignored(task);
+    if (pl__future_cancel(task->waiting_for) && edge) {
+        task->must_cancel = false;
+        task->edge_passed_on = true;
+    }
+}
+
+void pl__task_wait(pl_task *task, pl_future *future)
+{
+    pl_loop *loop = task->future.loop;
+    PL__CHECK(loop->current == task && !task->waiting_for && future->loop == loop);
+    PL__CHECK(!pl__future_is_done(future) && !pl__future_is_busy(future));
+    task->wake.fn = task_step;
+    task->wake.arg = task;
+    task->waiting_for = future;
+    pl__list_push_back(&future->callbacks, &task->wake.node);
+    if (pl__task_is_cancelled(task))
+        pass_on_cancel(task);
+    suspend(task);
+    PL__CHECK(pl__future_is_done(future) && task->waiting_for == future);
+    task->waiting_for = NULL;
+}
+
+static int64_t wait_for(pl_task *task, pl_future *future)
+{
+    pl__task_wait(task, future);
+    bool passed_on = task->edge_passed_on;
+    task->edge_passed_on = false;
+    int64_t result = pl__future_take(future);
+    if (future->type->keeps_result) {
+        if (passed_on && result != PL_ECANCELED)
+            task->must_cancel = true; /* it came too late for this wait: the next one returns it */
+        return result;
+    }
+    if (task->must_cancel && !is_hidden(task)) {
+        task->must_cancel = false; /* cancelled after the future was done, before the task went on */
+        return PL_ECANCELED;
+    }
+    return result;
+}
+
+/* Whether the future's task waits, through any number of others, for this one. */
+static bool waits_for(const pl_future *future, const pl_task *task)
+{
+    while (future && future->type == &task_type) {
+        if (future == &task->future)
+            return true;
+        future = PL__CONTAINER_OF(future, pl_task, future)->waiting_for;
+    }
+    return false;
+}
+
+int64_t pl_await(pl_future *future)
+{
+    pl_task *task = pl__task_running();
+    if (!future)
+        return PL_EINVAL;
+    if (!task)
+        return PL_ENOTASK;
+    if (!future->type)
+        return PL_ESTATE; /* of an operation that was never started */
+    if (future->loop != task->future.loop)
+        return PL_EINVAL;
+    if (pl__future_is_done(future)) {
+        if (--task->budget == 0)
+            take_turns(task);
+        return pl__future_take(future);
+    }
+    if (pl__future_is_busy(future))
+        return PL_EBUSY;
+    if (waits_for(future, task))
+        return PL_EDEADLOCK;
+    return wait_for(task, future);
+}
+
+int64_t pl_task_await(pl_task *task)
+{
+    return task ? pl_await(&task->future) : PL_EINVAL;
+}
+
+int pl__task_checkpoint(void)
+{
+    pl_task *task = pl__task_running();
+    if (!task)
+        return PL_ENOTASK;
+    if (!pl__task_is_cancelled(task))
+        return PL_OK;
+    take_turns(task);
+    return take_cancel(task) ? PL_ECANCELED : PL_OK;
+}
+
+int pl_yield(void)
+{
+    pl_task *task = pl__task_running();
+    if (!task)
+        return PL_ENOTASK;
+    take_turns(task);
+    return take_cancel(task) ? PL_ECANCELED : PL_OK;
+}
+
+int pl_check_cancelled(void)
+{
+    pl_task *task = pl__task_running();
+    if (!task)
+        return PL_ENOTASK;
+    return pl__task_is_cancelled(task) ? PL_ECANCELED : PL_OK;
+}
+
+/* --- Sleep ------------------------------------------------------------------------------------------------------- */
+
+typedef struct pl__sleep {
+    pl_future future;
+    pl__timer timer;
+} pl__sleep;
+
+static void sleep_over(void *arg)
+{
+    pl__future_finish(&((pl__sleep *)arg)->future, PL_OK);
+}
+
+static bool sleep_cancel(pl_future *future)
+{
+    PL__CHECK(pl__timer_stop(&PL__CONTAINER_OF(future, pl__sleep, future)->timer));
+    pl__future_finish(future, PL_ECANCELED);
+    return true;
+}
+
+static const pl__future_type sleep_type = {.cancel = sleep_cancel, .one_waiter = true};
+
+int pl_sleep_until(pl_duration deadline)
+{
+    pl_task *task = pl__task_running();
+    if (!task)
+        return PL_ENOTASK;
+    pl_loop *loop = task->future.loop;
+    if (deadline <= pl__loop_now(loop))
+        return pl_yield();
+    int checked = pl__task_checkpoint();
+    if (checked < 0)
+        return checked;
+    pl__sleep sleep = {.timer = {.loop = NULL}};
+    pl__future_init(&sleep.future, &sleep_type, loop);
+    int started = pl__timer_start_at(&sleep.timer, loop, deadline, sleep_over, &sleep);
+    return started < 0 ? started : (int)wait_for(task, &sleep.future);
+}
+
+int pl_sleep(pl_duration delay)
+{
+    pl_task *task = pl__task_running();
+    if (!task)
+        return PL_ENOTASK;
+    if (delay <= 0)
+        return pl_yield();
+    return pl_sleep_until(pl__deadline_after(pl__loop_now(task->future.loop), delay));
+}
+
+/* --- Cancelling -------------------------------------------------------------------------------------------------- */
+
+static bool task_future_cancel(pl_future *future)
+{
+    return pl_task_cancel(pl__task_of_future(future)) != 0;
+}
+
+int pl_task_cancel(pl_task *task)
+{
+    if (!task || pl__loop_check_thread(task->future.loop) < 0 || pl__future_is_done(&task->future))
+        return 0;
+    task->cancelling++;
+    if (task->waiting_for && !is_hidden(task) && pl__future_cancel(task->waiting_for))
+        task->edge_passed_on = true;
+    else
+        task->must_cancel = true;
+    return 1;
+}
+
+int pl_task_cancelling(const pl_task *task)
+{
+    return task ? (int)task->cancelling : PL_EINVAL;
+}
+
+int pl_task_uncancel(pl_task *task)
+{
+    if (!task)
+        return PL_EINVAL;
+    if (task->cancelling > 0 && --task->cancelling == 0)
+        task->must_cancel = false;
+    return (int)task->cancelling;
+}
+
+void pl__task_interrupt(pl_task *task)
+{
+    if (task->waiting_for && !pl__future_is_done(task->waiting_for) && pl__task_is_cancelled_by_level(task))
+        pass_on_cancel(task);
+}
+
+void pl__task_cancel_whole(pl_task *task)
+{
+    if (task->cancelled)
+        return;
+    task->cancelled = true;
+    pl__task_interrupt(task);
+}
+
+/* --- What a task is ---------------------------------------------------------------------------------------------- */
+
+pl_task *pl_task_ref(pl_task *task)
+{
+    if (task)
+        (void)pl_future_ref(&task->future);
+    return task;
+}
+
+void pl_task_unref(pl_task *task)
+{
+    if (task)
+        pl_future_unref(&task->future);
+}
+
+pl_future *pl_task_future(pl_task *task)
+{
+    return task ? &task->future : NULL;
+}
+
+pl_task *pl_task_current(void)
+{
+    return pl__task_running();
+}
+
+const char *pl_task_name(const pl_task *task)
+{
+    if (!task)
+        return NULL;
+    if (!task->name[0]) { /* made when first asked for, since most never are */
+        pl_task *named = (pl_task *)(uintptr_t)task;
+        (void)snprintf(named->name, sizeof named->name, "task-%llu", (unsigned long long)task->number);
+    }
+    return task->name;
+}
+
+pl_loop *pl_task_loop(const pl_task *task)
+{
+    return task ? task->future.loop : NULL;
+}
+

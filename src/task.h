@@ -1,0 +1,82 @@
+/* Tasks, from the inside.
+ *
+ * A task is a future with a function, and a fiber once it has begun. It goes on when its `wake` callback comes to run: at
+ * the start, when the future it waits for is done, or in turn after a yield. While it runs, loop->current is it.
+ *
+ * What cancels it: `must_cancel`, the edge, consumed by the wait that returns PL_ECANCELED; and the levels, its own
+ * (`cancelled`: its group, its runner or its loop is ending) and those of its scopes, which stay. A wait that is under
+ * way when a cancel comes has the cancel passed on to its future, and ends when that does.
+ */
+#ifndef PROLOOP_SRC_TASK_H
+#define PROLOOP_SRC_TASK_H
+
+#include <proloop/task.h>
+
+#include "fiber.h"
+#include "future.h"
+#include "scope.h"
+
+typedef struct pl__group pl__group;
+
+enum { PL__TASK_NAME_SIZE = 32 };
+
+/* After so many waits that a level ended, a task is reported as one that does not end. */
+enum { PL__CANCELS_IGNORED = 1000 };
+
+struct pl_task {
+    pl_future future; /* the first member */
+    pl__node node;    /* the loop's tasks, until it is done */
+    pl__callback wake;
+    pl__fiber *fiber; /* NULL: not begun, or ended */
+    pl_task_fn *fn;
+    void *arg;
+    pl_drop_fn *drop;
+    size_t stack_size;
+    pl_future *waiting_for; /* while suspended in a wait for a future */
+    pl__scope *scope;       /* the innermost open one */
+    pl__list operations;    /* in flight, in memory of its stack */
+    pl__group *group;       /* NULL: none */
+    pl__node group_node;
+    pl_task *outer; /* the task that runs an eager one's first step */
+    uint32_t cancelling;
+    uint32_t budget;          /* waits without a suspension that are left in this step */
+    uint32_t cancels_ignored; /* waits that a level ended */
+    bool must_cancel;         /* an edge is to be delivered */
+    bool edge_passed_on;      /* an edge went to the future it waits for */
+    bool cancelled;           /* the level of the task as a whole */
+    bool running;
+    uint64_t number;
+    char name[PL__TASK_NAME_SIZE]; /* empty until somebody asks, unless given */
+};
+
+static inline pl_task *pl__task_of_future(pl_future *future)
+{
+    return PL__CONTAINER_OF(future, pl_task, future);
+}
+
+/* pl_spawn for a group's child; the argument is not dropped if it fails. */
+int pl__task_spawn(pl_task **task, pl_task_fn *fn, void *arg, const pl_task_options *options, pl__group *group);
+
+/* Cancels the whole of it, as a level. */
+void pl__task_cancel_whole(pl_task *task);
+
+/* Passes a cancel on to the future it waits for, if a level reaches it there. */
+void pl__task_interrupt(pl_task *task);
+
+/* Whether a wait here would be cancelled: by the edge or by a level that no shielded scope hides. */
+bool pl__task_is_cancelled(const pl_task *task);
+bool pl__task_is_cancelled_by_level(const pl_task *task);
+
+/* Suspends the running task until the future is done. The future is pending and not busy. */
+void pl__task_wait(pl_task *task, pl_future *future);
+
+/* As the first thing of a task call: PL_OK; PL_ENOTASK; PL_ECANCELED (delivered, after a turn of the ready queue). */
+int pl__task_checkpoint(void);
+
+/* The task that runs in this thread's running loop; NULL: none. */
+pl_task *pl__task_running(void);
+
+/* Frees those kept for reuse. */
+void pl__tasks_destroy(pl_loop *loop);
+
+#endif

@@ -1,0 +1,111 @@
+/* system.h: what the files of src/win share: the system's headers, and how the proactor (iocp.c) and the
+ * sockets (tcp.c) divide the work.
+ *
+ * iocp.c owns the completion port and the life of every completion; it knows nothing of sockets. Each kind
+ * that the system itself can carry out is a pair of functions in tcp.c:
+ *
+ *     begin   makes the system's request. True: a packet for it will come. False: it ended at once,
+ * packet->result. end     makes the completion's result of how the request ended; or PL__AGAIN: it takes one
+ * more request.
+ *
+ * Between the two lies a pl__packet, kept in the completion: the OVERLAPPED that the kernel owns meanwhile,
+ * and the little that must be remembered with it.
+ */
+#ifndef PL__WIN_SYSTEM_H
+#define PL__WIN_SYSTEM_H
+
+#ifndef WIN32_LEAN_AND_MEAN
+#define WIN32_LEAN_AND_MEAN
+#endif
+#include <winsock2.h>
+#include <ws2tcpip.h>
+#include <mswsock.h>
+#include <mstcpip.h>
+#include <windows.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../proactor.h"
+
+/* What some compilers' headers lack. */
+#if !defined(FILE_SKIP_COMPLETION_PORT_ON_SUCCESS)
+#define FILE_SKIP_COMPLETION_PORT_ON_SUCCESS 1
+#define FILE_SKIP_SET_EVENT_ON_HANDLE        2
+#endif
+#if !defined(IsReparseTagNameSurrogate)
+#define IsReparseTagNameSurrogate(tag) (((tag)&0x20000000) != 0)
+#endif
+#if !defined(SIO_TCP_INITIAL_RTO)
+#define SIO_TCP_INITIAL_RTO             _WSAIOW(IOC_VENDOR, 17)
+#define TCP_INITIAL_RTO_UNSPECIFIED_RTT UINT16_MAX
+typedef struct _TCP_INITIAL_RTO_PARAMETERS {
+    USHORT Rtt;
+    UCHAR MaxSynRetransmissions;
+} TCP_INITIAL_RTO_PARAMETERS;
+#endif
+#if !defined(TCP_INITIAL_RTO_NO_SYN_RETRANSMISSIONS)
+#define TCP_INITIAL_RTO_NO_SYN_RETRANSMISSIONS (UINT8_MAX - 1)
+#endif
+
+typedef struct pl__packet {
+    OVERLAPPED overlapped;
+    int64_t result;       /* of a request that ended at once */
+    SOCKET accepted;      /* ACCEPT: the socket that is being made */
+    int32_t system_error; /* behind a negative result */
+    bool repeated;        /* an abort that nobody asked for was answered by asking again */
+} pl__packet;
+
+PL__STATIC_ASSERT(sizeof(pl__packet) <= sizeof(((pl__completion *)0)->system), "a packet does not fit");
+
+/* What `end` says when one more request is needed; no result is as small. */
+#define PL__AGAIN INT64_MIN
+
+/* pl__handle.flags */
+enum {
+    PL__SKIPS_PACKETS = 1, /* a request that succeeds at once sends no packet */
+    PL__LIKELY_MORE = 2    /* the last pooled receive filled its buffer */
+};
+
+/* Whether a packet is on its way for the request just made: `accepted` is what the call returned, `bytes`
+ * what it moved if it succeeded at once. If none is, packet->result is set. */
+bool pl__packet_follows(const pl__handle *handle, pl__packet *packet, bool accepted, DWORD bytes);
+
+/* Notes the system's code (a Win32 or Winsock one) and returns ours. */
+int64_t pl__packet_failed(pl__packet *packet, DWORD error);
+
+#define PL__DECLARE_VERB_WORKER(name)
+#define PL__DECLARE_VERB_SYSTEM(name)                                                                        \
+    bool pl__begin_##name(pl__completion *completion, pl__packet *packet);                                   \
+    int64_t pl__end_##name(pl__completion *completion, pl__packet *packet, int64_t result);
+#define PL__DECLARE_VERB(NAME, name, who, cancel) PL__DECLARE_VERB_##who(name)
+PL__OPERATIONS(PL__DECLARE_VERB)
+#undef PL__DECLARE_VERB
+#undef PL__DECLARE_VERB_SYSTEM
+#undef PL__DECLARE_VERB_WORKER
+
+/* iocp.c */
+extern const pl__proactor_class pl__iocp;
+
+/* tcp.c */
+int pl__winsock_start(void);                  /* once per process, by whoever comes first; PL_OK or why not */
+bool pl__winsock_skips(uint8_t family);       /* a success at once may do without its packet */
+int pl__socket_control(pl__request *request); /* the SOCKET_ requests and HANDLE_CLOSE */
+
+/* error.c */
+int pl__error_from_win32(DWORD error); /* Win32 and Winsock codes, the resolver's included */
+int pl__error_from_ntstatus(int32_t status);
+
+/* address.c */
+int pl__address_to_system(const pl_address *address, SOCKADDR_INET *system); /* its length; 0: no address */
+void pl__address_from_system(pl_address *address, const SOCKADDR *system);
+
+/* clock.c */
+int64_t pl__clock_now(void);
+
+/* interrupt.c */
+int pl__interrupt_watch(pl__proactor *proactor);    /* PL_EBUSY: another proactor watches */
+void pl__interrupt_unwatch(pl__proactor *proactor); /* no matter whether it watches */
+
+#endif

@@ -1,0 +1,1031 @@
+#include <proloop/proloop.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness.h"
+#include "loopback.h"
+
+/* More than the system keeps for a connection, so that a write of it has to wait for a reader. The simulation is
+ * told to keep little. */
+static size_t more_than_fits(void)
+{
+    return on_backend("sim") ? 256 * 1024 : 24 * 1024 * 1024;
+}
+
+/* `more_than_fits` bytes of pattern; free() them. */
+static uint8_t *large_pattern(size_t *size)
+{
+    uint8_t *data;
+    *size = more_than_fits();
+    data = malloc(*size);
+    if (data)
+        pattern_fill(data, *size, 0);
+    return data;
+}
+
+/* Reads to the end and checks each byte: @return how many there were, or the error. */
+static int64_t receive_all(pl_stream *stream)
+{
+    flow in = {.stream = stream, .size = -1};
+    flow_receive(&in);
+    CHECK(!in.broken);
+    return in.result < 0 ? in.result : in.done;
+}
+
+/* The same, whatever ends it: @return how many there were. */
+static int64_t receive_some(pl_stream *stream, int64_t *end)
+{
+    flow in = {.stream = stream, .size = -1};
+    flow_receive(&in);
+    CHECK(!in.broken);
+    *end = in.result;
+    return in.done;
+}
+
+static void close_both(pl_stream *client, pl_stream *server)
+{
+    pl_stream_close(client);
+    pl_stream_close(server);
+}
+
+/* --- Reading and writing --- */
+
+TASK_CASE(what_is_written_is_read)
+{
+    pl_stream *client, *server;
+    char data[16] = {0};
+    REQUIRE(connect_pair(&client, &server));
+    CHECK_EQ_INT(pl_write(client, "hello", 5), PL_OK);
+    CHECK_EQ_INT(read_whole(server, data, 5), 5);
+    CHECK_MEM(data, "hello", 5);
+    CHECK(connection_works(server, client));
+    close_both(client, server);
+}
+
+TASK_CASE(a_read_takes_no_more_than_was_asked_for)
+{
+    pl_stream *client, *server;
+    char data[16] = "................";
+    REQUIRE(connect_pair(&client, &server));
+    CHECK_EQ_INT(pl_write(client, "abcdef", 6), PL_OK);
+    CHECK_EQ_INT(read_whole(server, data, 2), 2);
+    CHECK_MEM(data, "ab..", 4);
+    CHECK_EQ_INT(read_whole(server, data, 4), 4);
+    CHECK_MEM(data, "cdef..", 6);
+    close_both(client, server);
+}
+
+TASK_CASE(several_buffers_are_written_as_one)
+{
+    const pl_buffer buffers[] = {{"he", 2}, {"", 0}, {NULL, 0}, {"l", 1}, {"lo", 2}, {"", 0}};
+    const pl_buffer nothing[] = {{"", 0}, {NULL, 0}};
+    pl_stream *client, *server;
+    char data[8] = {0};
+    REQUIRE(connect_pair(&client, &server));
+    CHECK_EQ_INT(pl_write_buffers(client, buffers, 6), PL_OK);
+    CHECK_EQ_INT(pl_write_buffers(client, nothing, 2), PL_OK);
+    CHECK_EQ_INT(pl_write_buffers(client, buffers, 0), PL_OK);
+    CHECK_EQ_INT(pl_write_buffers(client, NULL, 0), PL_OK);
+    CHECK_EQ_INT(read_whole(server, data, 5), 5);
+    CHECK_MEM(data, "hello", 5);
+    CHECK_EQ_INT(pl_stream_bytes_written(client), 5);
+    close_both(client, server);
+}
+
+TASK_CASE(more_buffers_than_a_system_call_takes_are_written_in_order)
+{
+    enum { COUNT = 5000, EACH = 13 };
+    static uint8_t data[COUNT * EACH];
+    static pl_buffer buffers[COUNT];
+    pl_stream *client, *server;
+    pl_op op = {0};
+    size_t i;
+    pattern_fill(data, sizeof data, 0);
+    for (i = 0; i < COUNT; i++)
+        buffers[i] = (pl_buffer){data + i * EACH, EACH};
+    REQUIRE(connect_pair(&client, &server));
+    CHECK_EQ_INT(pl_write_buffers_start(&op, client, buffers, COUNT), PL_OK);
+    CHECK_EQ_INT(pl_stream_shutdown(client), PL_OK);
+    CHECK_EQ_INT(receive_all(server), COUNT * EACH);
+    CHECK_EQ_INT(pl_op_await(&op), PL_OK);
+    close_both(client, server);
+}
+
+TASK_CASE(a_write_of_nothing_succeeds_and_sends_nothing)
+{
+    pl_stream *client, *server;
+    char byte = 0;
+    REQUIRE(connect_pair(&client, &server));
+    CHECK_EQ_INT(pl_write(client, "", 0), PL_OK);
+    CHECK_EQ_INT(pl_write(client, NULL, 0), PL_OK);
+    CHECK_EQ_INT(pl_write(client, "x", 1), PL_OK);
+    CHECK_EQ_INT(pl_read(server, &byte, 1), 1);
+    CHECK_EQ_INT(byte, 'x');
+    close_both(client, server);
+}
+
+TASK_CASE(a_lent_buffer_holds_what_came)
+{
+    pl_stream *client, *server;
+    const void *data = NULL;
+    REQUIRE(connect_pair(&client, &server));
+    CHECK_EQ_INT(pl_write(client, "hello", 5), PL_OK);
+    if (CHECK_EQ_INT(pl_read_borrow(server, &data), 5)) {
+        CHECK_MEM(data, "hello", 5);
+        CHECK_EQ_INT(pl_read_return(server), PL_OK);
+    }
+    CHECK_EQ_INT(pl_stream_shutdown(client), PL_OK);
+    CHECK_EQ_INT(pl_read_borrow(server, &data), 0);
+    CHECK_EQ_INT(pl_read_return(server), PL_ESTATE);
+    close_both(client, server);
+}
+
+TASK_CASE(a_loan_is_returned_once_and_before_the_next)
+{
+    pl_stream *client, *server;
+    const void *data = NULL;
+    const void *again = NULL;
+    REQUIRE(connect_pair(&client, &server));
+    CHECK_EQ_INT(pl_read_return(server), PL_ESTATE);
+    CHECK_EQ_INT(pl_write(client, "one", 3), PL_OK);
+    CHECK_EQ_INT(pl_read_borrow(server, &data), 3);
+    CHECK_EQ_INT(pl_read_borrow(server, &again), PL_EBUSY);
+    CHECK(again == NULL);
+    if (data)
+        CHECK_MEM(data, "one", 3);
+    CHECK_EQ_INT(pl_read_return(server), PL_OK);
+    CHECK_EQ_INT(pl_read_return(server), PL_ESTATE);
+    CHECK_EQ_INT(pl_write(client, "two", 3), PL_OK);
+    CHECK_EQ_INT(pl_read_borrow(server, &data), 3);
+    CHECK_EQ_INT(pl_read_return(server), PL_OK);
+    close_both(client, server);
+}
+
+TASK_CASE(a_cancelled_loan_lends_nothing)
+{
+    pl_stream *client, *server;
+    const void *data = NULL;
+    pl_op op = {0};
+    REQUIRE(connect_pair(&client, &server));
+    CHECK_EQ_INT(pl_read_borrow_start(&op, server, &data), PL_OK);
+    CHECK_EQ_INT(pl_yield(), PL_OK);
+    CHECK_EQ_INT(pl_op_cancel(&op), PL_OK);
+    CHECK_EQ_INT(pl_op_await(&op), PL_ECANCELED);
+    CHECK(data == NULL);
+    CHECK_EQ_INT(pl_read_return(server), PL_ESTATE);
+    CHECK(connection_works(client, server));
+    close_both(client, server);
+}
+
+TASK_CASE(a_loan_outlives_the_close_until_it_is_returned)
+{
+    pl_stream *client, *server;
+    const void *data = NULL;
+    int rc;
+    REQUIRE(connect_pair(&client, &server));
+    pl_stream_ref(server);
+    CHECK_EQ_INT(pl_write(client, "hello", 5), PL_OK);
+    CHECK_EQ_INT(pl_read_borrow(server, &data), 5);
+    pl_stream_close(server);
+    if (data)
+        CHECK_MEM(data, "hello", 5);
+    rc = pl_read_return(server);
+    CHECK(rc == PL_OK || rc == PL_ECLOSED);
+    pl_stream_unref(server);
+    pl_stream_close(client);
+}
+
+/* As in a task that is cancelled between the two: nothing is leaked. */
+TASK_CASE(a_loan_that_is_never_returned_goes_with_the_stream)
+{
+    pl_stream *client, *server;
+    const void *data = NULL;
+    REQUIRE(connect_pair(&client, &server));
+    CHECK_EQ_INT(pl_write(client, "hello", 5), PL_OK);
+    CHECK_EQ_INT(pl_read_borrow(server, &data), 5);
+    close_both(client, server);
+}
+
+TASK_CASE(the_end_of_a_stream_is_read_again_and_again)
+{
+    pl_stream *client, *server;
+    char data[8];
+    const void *lent;
+    REQUIRE(connect_pair(&client, &server));
+    CHECK_EQ_INT(pl_write(client, "end", 3), PL_OK);
+    CHECK_EQ_INT(pl_stream_shutdown(client), PL_OK);
+    CHECK_EQ_INT(read_whole(server, data, sizeof data), 3);
+    CHECK_EQ_INT(pl_read(server, data, sizeof data), 0);
+    CHECK_EQ_INT(pl_read(server, data, sizeof data), 0);
+    CHECK_EQ_INT(pl_read_borrow(server, &lent), 0);
+    close_both(client, server);
+}
+
+TASK_CASE(half_close_leaves_the_other_direction_open)
+{
+    pl_stream *client, *server;
+    char data[8];
+    REQUIRE(connect_pair(&client, &server));
+    CHECK_EQ_INT(pl_stream_shutdown(client), PL_OK);
+    CHECK_EQ_INT(pl_read(server, data, sizeof data), 0);
+    CHECK_EQ_INT(pl_write(server, "still", 5), PL_OK);
+    CHECK_EQ_INT(read_whole(client, data, 5), 5);
+    CHECK_EQ_INT(pl_stream_shutdown(server), PL_OK);
+    CHECK_EQ_INT(pl_read(client, data, sizeof data), 0);
+    close_both(client, server);
+}
+
+TASK_CASE(half_close_waits_for_the_writes_before_it)
+{
+    pl_stream *client, *server;
+    pl_op op = {0};
+    size_t size;
+    uint8_t *data = large_pattern(&size);
+    REQUIRE(data != NULL);
+    if (connect_pair(&client, &server)) {
+        CHECK_EQ_INT(pl_write_start(&op, client, data, size), PL_OK);
+        CHECK_EQ_INT(pl_stream_shutdown(client), PL_OK);
+        CHECK_EQ_INT(receive_all(server), (int64_t)size);
+        CHECK_EQ_INT(pl_op_await(&op), PL_OK);
+        close_both(client, server);
+    }
+    free(data);
+}
+
+TASK_CASE(writing_after_half_close_is_refused)
+{
+    const pl_buffer buffer = {"x", 1};
+    pl_stream *client, *server;
+    pl_op op = {0};
+    REQUIRE(connect_pair(&client, &server));
+    CHECK_EQ_INT(pl_stream_shutdown(client), PL_OK);
+    CHECK_EQ_INT(pl_write(client, "x", 1), PL_EPIPE);
+    CHECK_EQ_INT(pl_write_buffers(client, &buffer, 1), PL_EPIPE);
+    CHECK_EQ_INT(end_of(pl_write_start(&op, client, "x", 1), &op), PL_EPIPE);
+    CHECK_EQ_INT(pl_stream_bytes_written(client), 0);
+    CHECK_EQ_INT(read_to_end(server), 0);
+    close_both(client, server);
+}
+
+TASK_CASE(a_second_reader_is_busy_and_the_first_reads_on)
+{
+    pl_stream *client, *server;
+    pl_op first = {0};
+    pl_op second = {0};
+    char data[8] = {0};
+    char other[8] = {0};
+    const void *lent = NULL;
+    REQUIRE(connect_pair(&client, &server));
+    CHECK_EQ_INT(pl_read_start(&first, server, data, sizeof data), PL_OK);
+    CHECK_EQ_INT(end_of(pl_read_start(&second, server, other, sizeof other), &second), PL_EBUSY);
+    CHECK_EQ_INT(pl_read(server, other, sizeof other), PL_EBUSY);
+    CHECK_EQ_INT(pl_read_borrow(server, &lent), PL_EBUSY);
+    CHECK(lent == NULL);
+    CHECK_EQ_INT(pl_write(client, "one", 3), PL_OK);
+    CHECK_EQ_INT(pl_op_await(&first), 3);
+    CHECK_MEM(data, "one", 3);
+    CHECK(connection_works(client, server));
+    close_both(client, server);
+}
+
+/* --- Many writers --- */
+
+TASK_CASE(writes_go_out_whole_and_in_the_order_of_their_start)
+{
+    enum { WRITES = 60, LARGEST = 40000 };
+    static pl_op ops[WRITES];
+    static uint8_t *data;
+    static pl_buffer halves[WRITES][2];
+    const uint8_t *next;
+    dice d = dice_of(3);
+    pl_stream *client, *server;
+    flow in;
+    int64_t total = 0;
+    int i;
+    memset(ops, 0, sizeof ops);
+    data = malloc((size_t)WRITES * LARGEST);
+    REQUIRE(data != NULL);
+    pattern_fill(data, (size_t)WRITES * LARGEST, 0);
+    next = data;
+    if (connect_pair(&client, &server)) {
+        for (i = 0; i < WRITES; i++) {
+            size_t size = 1 + (size_t)throw_below(&d, throw_below(&d, 2) ? 100 : LARGEST);
+            size_t cut = (size_t)throw_below(&d, size + 1);
+            halves[i][0] = (pl_buffer){next, cut};
+            halves[i][1] = (pl_buffer){next + cut, size - cut};
+            if (i % 3 == 0)
+                CHECK_EQ_INT(pl_write_buffers_start(&ops[i], client, halves[i], 2), PL_OK);
+            else
+                CHECK_EQ_INT(pl_write_start(&ops[i], client, next, size), PL_OK);
+            next += size;
+            total += (int64_t)size;
+            if (throw_below(&d, 8) == 0)
+                pl_yield();
+        }
+        in = (flow){.stream = server, .size = total};
+        flow_receive(&in);
+        CHECK_EQ_INT(in.result, 0);
+        CHECK_EQ_INT(in.done, total);
+        CHECK(!in.broken);
+        for (i = 0; i < WRITES; i++)
+            CHECK_EQ_INT(pl_op_await(&ops[i]), PL_OK);
+        CHECK_EQ_INT(pl_stream_bytes_written(client), total);
+        close_both(client, server);
+    }
+    free(data);
+}
+
+/* A record: writer, number, size (little-endian), and that many bytes of the writer's own value. */
+enum { WRITERS = 6, RECORDS = 40, RECORD_MAX = 3000, RECORD_HEAD = 4 };
+
+typedef struct writer {
+    pl_stream *stream;
+    int number;
+} writer;
+
+static int64_t write_records(void *arg)
+{
+    const writer *w = arg;
+    dice d = dice_of((uint64_t)w->number + 100);
+    uint8_t record[RECORD_HEAD + RECORD_MAX];
+    int i;
+    for (i = 0; i < RECORDS; i++) {
+        size_t size = (size_t)throw_below(&d, RECORD_MAX + 1);
+        record[0] = (uint8_t)w->number;
+        record[1] = (uint8_t)i;
+        record[2] = (uint8_t)(size & 0xff);
+        record[3] = (uint8_t)(size >> 8);
+        memset(record + RECORD_HEAD, w->number * 16 + 1, size);
+        if (!CHECK_EQ_INT(pl_write(w->stream, record, RECORD_HEAD + size), PL_OK))
+            break;
+        memset(record, 0xee, sizeof record); /* it is ours again */
+        if (throw_below(&d, 4) == 0)
+            pl_yield();
+    }
+    return 0;
+}
+
+static bool read_record(pl_stream *stream, int *next)
+{
+    uint8_t record[RECORD_HEAD + RECORD_MAX];
+    size_t size, i;
+    if (!CHECK_EQ_INT(read_whole(stream, record, RECORD_HEAD), RECORD_HEAD) || !CHECK(record[0] < WRITERS) ||
+        !CHECK_EQ_INT(record[1], next[record[0]]))
+        return false;
+    next[record[0]]++;
+    size = (size_t)record[2] | (size_t)record[3] << 8;
+    if (!CHECK(size <= RECORD_MAX) ||
+        !CHECK_EQ_INT(read_whole(stream, record + RECORD_HEAD, size), (int64_t)size))
+        return false;
+    for (i = 0; i < size && record[RECORD_HEAD + i] == record[0] * 16 + 1; i++)
+        ;
+    return CHECK_EQ_INT(i, size);
+}
+
+TASK_CASE(buffers_of_concurrent_writers_stay_whole)
+{
+    writer writers[WRITERS];
+    int next[WRITERS] = {0};
+    pl_stream *client, *server;
+    pl_group tasks = {0};
+    int i;
+    REQUIRE(connect_pair(&client, &server));
+    narrow_pair(client, server);
+    CHECK_EQ_INT(pl_group_begin(&tasks, 0), PL_OK);
+    for (i = 0; i < WRITERS; i++) {
+        writers[i] = (writer){client, i};
+        CHECK_EQ_INT(pl_group_spawn(&tasks, write_records, &writers[i], NULL), PL_OK);
+    }
+    for (i = 0; i < WRITERS * RECORDS; i++) {
+        if (!read_record(server, next))
+            break;
+    }
+    pl_stream_shutdown(client);
+    CHECK_EQ_INT(read_to_end(server), 0);
+    CHECK_EQ_INT(pl_group_end(&tasks, 0), 0);
+    close_both(client, server);
+}
+
+/* --- Flush, counters, back pressure --- */
+
+TASK_CASE(a_write_waits_until_the_peer_reads)
+{
+    pl_stream *client, *server;
+    pl_op op = {0};
+    size_t size;
+    uint8_t *data = large_pattern(&size);
+    int i;
+    REQUIRE(data != NULL);
+    if (connect_pair(&client, &server)) {
+        narrow_pair(client, server);
+        CHECK_EQ_INT(pl_write_start(&op, client, data, size), PL_OK);
+        for (i = 0; i < 100; i++)
+            pl_yield();
+        CHECK(pl_op_is_pending(&op));
+        CHECK(pl_stream_bytes_written(client) < (int64_t)size);
+        CHECK_EQ_INT(pl_op_result(&op), PL_ESTATE);
+        CHECK_EQ_INT(pl_stream_shutdown(client), PL_OK);
+        CHECK_EQ_INT(receive_all(server), (int64_t)size);
+        CHECK_EQ_INT(pl_op_await(&op), PL_OK);
+        CHECK_EQ_INT(pl_stream_bytes_written(client), (int64_t)size);
+        CHECK_EQ_INT(pl_stream_bytes_read(server), (int64_t)size);
+        CHECK_EQ_INT(pl_stream_bytes_written(server), 0);
+        CHECK_EQ_INT(pl_stream_bytes_read(client), 0);
+        close_both(client, server);
+    }
+    free(data);
+}
+
+TASK_CASE(flush_of_a_stream_with_nothing_queued_returns)
+{
+    pl_stream *client, *server;
+    REQUIRE(connect_pair(&client, &server));
+    CHECK_EQ_INT(pl_stream_flush(client), PL_OK);
+    CHECK_EQ_INT(pl_write(client, "x", 1), PL_OK);
+    CHECK_EQ_INT(pl_stream_flush(client), PL_OK);
+    close_both(client, server);
+}
+
+typedef struct flusher {
+    pl_stream *stream;
+    const pl_op *before; /* is done when flush returns */
+    int64_t result;
+    bool ended;
+} flusher;
+
+static int64_t flush_stream(void *arg)
+{
+    flusher *f = arg;
+    f->result = pl_stream_flush(f->stream);
+    CHECK(!pl_op_is_pending(f->before));
+    f->ended = true;
+    return 0;
+}
+
+TASK_CASE(flush_waits_for_what_is_queued_then)
+{
+    pl_stream *client, *server;
+    pl_group tasks = {0};
+    pl_op first = {0};
+    pl_op second = {0};
+    flusher f = {0};
+    size_t size;
+    uint8_t *data = large_pattern(&size);
+    int i;
+    REQUIRE(data != NULL);
+    if (connect_pair(&client, &server)) {
+        CHECK_EQ_INT(pl_write_start(&first, client, data, size / 2), PL_OK);
+        CHECK_EQ_INT(pl_write_start(&second, client, data + size / 2, size - size / 2), PL_OK);
+        f = (flusher){.stream = client, .before = &second};
+        CHECK_EQ_INT(pl_group_begin(&tasks, 0), PL_OK);
+        CHECK_EQ_INT(pl_group_spawn(&tasks, flush_stream, &f, NULL), PL_OK);
+        for (i = 0; i < 20; i++)
+            pl_yield();
+        CHECK(!f.ended);
+        CHECK_EQ_INT(pl_stream_shutdown(client), PL_OK);
+        CHECK_EQ_INT(receive_all(server), (int64_t)size);
+        CHECK_EQ_INT(pl_group_end(&tasks, 0), 0);
+        CHECK_EQ_INT(f.result, PL_OK);
+        CHECK_EQ_INT(pl_op_await(&first), PL_OK);
+        CHECK_EQ_INT(pl_op_await(&second), PL_OK);
+        close_both(client, server);
+    }
+    free(data);
+}
+
+TASK_CASE(a_cancelled_flush_leaves_the_writes_alone)
+{
+    pl_stream *client, *server;
+    pl_timeout limit = {0};
+    pl_op op = {0};
+    size_t size;
+    uint8_t *data = large_pattern(&size);
+    REQUIRE(data != NULL);
+    if (connect_pair(&client, &server)) {
+        CHECK_EQ_INT(pl_write_start(&op, client, data, size), PL_OK);
+        CHECK_EQ_INT(pl_timeout_begin(&limit, PL_MS(1)), PL_OK);
+        CHECK_EQ_INT(pl_timeout_end(&limit, pl_stream_flush(client)), PL_ETIMEDOUT);
+        CHECK(pl_op_is_pending(&op));
+        CHECK_EQ_INT(pl_stream_shutdown(client), PL_OK);
+        CHECK_EQ_INT(receive_all(server), (int64_t)size);
+        CHECK_EQ_INT(pl_op_await(&op), PL_OK);
+        close_both(client, server);
+    }
+    free(data);
+}
+
+/* --- Closing --- */
+
+TASK_CASE(close_sends_what_is_queued_and_the_peer_gets_every_byte)
+{
+    pl_stream *client, *server;
+    pl_op first = {0};
+    pl_op second = {0};
+    size_t size;
+    uint8_t *data = large_pattern(&size);
+    REQUIRE(data != NULL);
+    if (connect_pair(&client, &server)) {
+        CHECK_EQ_INT(pl_stream_set_linger(client, PL_SECONDS(100)), PL_OK);
+        CHECK_EQ_INT(pl_write_start(&first, client, data, size / 3), PL_OK);
+        CHECK_EQ_INT(pl_write_start(&second, client, data + size / 3, size - size / 3), PL_OK);
+        pl_stream_close(client);
+        CHECK_EQ_INT(receive_all(server), (int64_t)size);
+        CHECK_EQ_INT(pl_op_await(&first), PL_OK);
+        CHECK_EQ_INT(pl_op_await(&second), PL_OK);
+        pl_stream_close(server);
+    }
+    free(data);
+}
+
+TASK_CASE(close_right_after_a_write_loses_nothing)
+{
+    pl_stream *client, *server;
+    char data[8];
+    int i;
+    for (i = 0; i < 20; i++) {
+        REQUIRE(connect_pair(&client, &server));
+        CHECK_EQ_INT(pl_write(client, "bye", 3), PL_OK);
+        pl_stream_close(client);
+        CHECK_EQ_INT(read_whole(server, data, sizeof data), 3);
+        CHECK_EQ_INT(pl_read(server, data, sizeof data), 0);
+        pl_stream_close(server);
+    }
+}
+
+/* A system that closes a connection with input nobody read resets it, and the reply dies with it. */
+TASK_CASE(close_with_unread_input_still_delivers_the_reply)
+{
+    pl_stream *client, *server;
+    pl_op op = {0};
+    pl_op reply = {0};
+    size_t size;
+    uint8_t *data = large_pattern(&size);
+    REQUIRE(data != NULL);
+    if (connect_pair(&client, &server)) {
+        CHECK_EQ_INT(pl_stream_set_linger(server, PL_SECONDS(100)), PL_OK);
+        CHECK_EQ_INT(pl_write(client, "a request that is not read", 26), PL_OK);
+        CHECK_EQ_INT(pl_read_start(&op, server, data, 1), PL_OK);
+        CHECK_EQ_INT(pl_op_await(&op), 1);
+        pattern_fill(data, size, 0);
+        CHECK_EQ_INT(pl_write_start(&reply, server, data, size), PL_OK);
+        pl_stream_close(server);
+        CHECK_EQ_INT(receive_all(client), (int64_t)size);
+        CHECK_EQ_INT(pl_op_await(&reply), PL_OK);
+        pl_stream_close(client);
+    }
+    free(data);
+}
+
+TASK_CASE(what_is_left_when_the_linger_ends_is_dropped_reset_and_reported)
+{
+    pl_stream *client, *server;
+    pl_op op = {0};
+    size_t size;
+    uint8_t *data = large_pattern(&size);
+    int64_t end = 0;
+    REQUIRE(data != NULL);
+    if (connect_pair(&client, &server)) {
+        expect_reports(1, 1);
+        CHECK_EQ_INT(pl_stream_set_linger(client, PL_MS(20)), PL_OK);
+        CHECK_EQ_INT(pl_write_start(&op, client, data, size), PL_OK);
+        pl_stream_close(client);
+        CHECK_EQ_INT(pl_op_await(&op), PL_ECLOSED);
+        CHECK(receive_some(server, &end) < (int64_t)size);
+        CHECK(is_reset(end));
+        pl_stream_close(server);
+    }
+    free(data);
+}
+
+TASK_CASE(without_linger_close_drops_what_is_queued)
+{
+    pl_stream *client, *server;
+    pl_op op = {0};
+    size_t size;
+    uint8_t *data = large_pattern(&size);
+    int64_t end = 0;
+    REQUIRE(data != NULL);
+    if (connect_pair(&client, &server)) {
+        expect_reports(0, 1);
+        CHECK_EQ_INT(pl_stream_set_linger(client, 0), PL_OK);
+        CHECK_EQ_INT(pl_write_start(&op, client, data, size), PL_OK);
+        CHECK_EQ_INT(pl_yield(), PL_OK);
+        CHECK(pl_op_is_pending(&op));
+        pl_stream_close(client);
+        CHECK_EQ_INT(pl_op_await(&op), PL_ECLOSED);
+        CHECK(receive_some(server, &end) < (int64_t)size);
+        CHECK(is_reset(end));
+        pl_stream_close(server);
+    }
+    free(data);
+}
+
+TASK_CASE(without_linger_and_with_nothing_queued_close_is_orderly)
+{
+    pl_stream *client, *server;
+    char data[8];
+    REQUIRE(connect_pair(&client, &server));
+    CHECK_EQ_INT(pl_stream_set_linger(client, 0), PL_OK);
+    CHECK_EQ_INT(pl_write(client, "x", 1), PL_OK);
+    pl_stream_close(client);
+    CHECK_EQ_INT(read_whole(server, data, sizeof data), 1);
+    CHECK_EQ_INT(pl_read(server, data, sizeof data), 0);
+    pl_stream_close(server);
+}
+
+TASK_CASE(abort_resets)
+{
+    pl_stream *client, *server;
+    char data[8];
+    REQUIRE(connect_pair(&client, &server));
+    pl_stream_abort(client);
+    CHECK(is_reset(pl_read(server, data, sizeof data)));
+    pl_stream_close(server);
+}
+
+TASK_CASE(abort_ends_what_waits_with_closed)
+{
+    pl_stream *client, *server;
+    pl_op writing = {0};
+    pl_op behind = {0};
+    pl_op reading = {0};
+    char byte;
+    size_t size;
+    uint8_t *data = large_pattern(&size);
+    int64_t end = 0;
+    REQUIRE(data != NULL);
+    if (connect_pair(&client, &server)) {
+        CHECK_EQ_INT(pl_read_start(&reading, client, &byte, 1), PL_OK);
+        CHECK_EQ_INT(pl_write_start(&writing, client, data, size), PL_OK);
+        CHECK_EQ_INT(pl_write_start(&behind, client, data, 1), PL_OK);
+        CHECK_EQ_INT(pl_yield(), PL_OK);
+        pl_stream_abort(client);
+        CHECK_EQ_INT(pl_op_await(&reading), PL_ECLOSED);
+        CHECK_EQ_INT(pl_op_await(&writing), PL_ECLOSED);
+        CHECK_EQ_INT(pl_op_await(&behind), PL_ECLOSED);
+        CHECK(receive_some(server, &end) < (int64_t)size);
+        CHECK(is_reset(end));
+        pl_stream_close(server);
+    }
+    free(data);
+}
+
+TASK_CASE(writing_to_a_peer_that_reset_fails)
+{
+    pl_stream *client, *server;
+    char byte;
+    int64_t rc = 0;
+    int i;
+    REQUIRE(connect_pair(&client, &server));
+    pl_stream_abort(client);
+    CHECK(is_reset(pl_read(server, &byte, 1)));
+    for (i = 0; i < 1000 && rc == 0; i++)
+        rc = pl_write(server, "x", 1);
+    CHECK(rc == PL_ECONNRESET || rc == PL_EPIPE || rc == PL_ECONNABORTED);
+    pl_stream_close(server);
+}
+
+typedef struct reader {
+    pl_stream *stream;
+    bool borrow;
+    int64_t result;
+} reader;
+
+static int64_t read_once(void *arg)
+{
+    reader *r = arg;
+    const void *lent;
+    char byte;
+    r->result = r->borrow ? pl_read_borrow(r->stream, &lent) : pl_read(r->stream, &byte, 1);
+    return 0;
+}
+
+TASK_CASE(a_read_that_waits_at_close_gets_closed)
+{
+    int borrow;
+    for (borrow = 0; borrow < 2; borrow++) {
+        pl_stream *client, *server;
+        reader r = {.borrow = borrow != 0, .result = 1};
+        pl_group tasks = {0};
+        REQUIRE(connect_pair(&client, &server));
+        r.stream = server;
+        CHECK_EQ_INT(pl_group_begin(&tasks, 0), PL_OK);
+        CHECK_EQ_INT(pl_group_spawn(&tasks, read_once, &r, NULL), PL_OK);
+        CHECK_EQ_INT(pl_yield(), PL_OK);
+        CHECK_EQ_INT(pl_yield(), PL_OK);
+        pl_stream_close(server);
+        CHECK_EQ_INT(pl_group_end(&tasks, 0), 0);
+        CHECK_EQ_INT(r.result, PL_ECLOSED);
+        CHECK_EQ_INT(read_to_end(client), 0);
+        pl_stream_close(client);
+    }
+}
+
+TASK_CASE(a_started_read_that_waits_at_close_gets_closed)
+{
+    pl_stream *client, *server;
+    pl_op op = {0};
+    char byte;
+    REQUIRE(connect_pair(&client, &server));
+    CHECK_EQ_INT(pl_read_start(&op, server, &byte, 1), PL_OK);
+    pl_stream_close(server); /* at once, before the loop has seen it */
+    CHECK_EQ_INT(pl_op_await(&op), PL_ECLOSED);
+    CHECK_EQ_INT(read_to_end(client), 0);
+    pl_stream_close(client);
+}
+
+TASK_CASE(every_call_on_a_closed_stream_says_so)
+{
+    const pl_buffer buffer = {"x", 1};
+    pl_stream *client, *server;
+    pl_address address;
+    const void *lent = NULL;
+    pl_op op = {0};
+    char data[8];
+    REQUIRE(connect_pair(&client, &server));
+    CHECK_EQ_INT(pl_write(client, "hello", 5), PL_OK);
+    CHECK_EQ_INT(pl_read(server, data, 1), 1);
+    CHECK(pl_stream_ref(server) == server);
+    pl_stream_close(server);
+    CHECK_EQ_INT(pl_read(server, data, sizeof data), PL_ECLOSED);
+    CHECK_EQ_INT(end_of(pl_read_start(&op, server, data, sizeof data), &op), PL_ECLOSED);
+    CHECK_EQ_INT(pl_read_borrow(server, &lent), PL_ECLOSED);
+    CHECK_EQ_INT(end_of(pl_read_borrow_start(&op, server, &lent), &op), PL_ECLOSED);
+    CHECK(lent == NULL);
+    CHECK_EQ_INT(pl_write(server, "x", 1), PL_ECLOSED);
+    CHECK_EQ_INT(pl_write_buffers(server, &buffer, 1), PL_ECLOSED);
+    CHECK_EQ_INT(end_of(pl_write_start(&op, server, "x", 1), &op), PL_ECLOSED);
+    CHECK_EQ_INT(end_of(pl_write_buffers_start(&op, server, &buffer, 1), &op), PL_ECLOSED);
+    CHECK_EQ_INT(pl_stream_shutdown(server), PL_ECLOSED);
+    CHECK_EQ_INT(pl_stream_flush(server), PL_ECLOSED);
+    CHECK_EQ_INT(pl_stream_set_linger(server, PL_SECONDS(1)), PL_ECLOSED);
+    CHECK_EQ_INT(pl_stream_set_nodelay(server, 1), PL_ECLOSED);
+    CHECK_EQ_INT(pl_stream_set_keepalive(server, 1), PL_ECLOSED);
+    CHECK_EQ_INT(pl_stream_set_buffers(server, 4096, 4096), PL_ECLOSED);
+    CHECK_EQ_INT(pl_stream_local_address(server, &address), PL_ECLOSED);
+    CHECK_EQ_INT(pl_stream_peer_address(server, &address), PL_ECLOSED);
+    CHECK(pl_stream_bytes_read(server) >= 1);
+    CHECK_EQ_INT(pl_stream_bytes_written(server), 0);
+    pl_stream_unref(server);
+    pl_stream_close(client);
+}
+
+TASK_CASE(a_reference_outlives_everything_but_the_loop)
+{
+    pl_stream *client, *server;
+    REQUIRE(connect_pair(&client, &server));
+    pl_stream_ref(server);
+    pl_stream_ref(server);
+    pl_stream_drop(server);
+    CHECK_EQ_INT(read_to_end(client), 0);
+    pl_stream_unref(server);
+    CHECK_EQ_INT(pl_stream_flush(server), PL_ECLOSED);
+    pl_stream_unref(server);
+    pl_stream_close(client);
+}
+
+TASK_CASE(nothing_is_closed_by_null)
+{
+    pl_stream_close(NULL);
+    pl_stream_abort(NULL);
+    pl_stream_drop(NULL);
+}
+
+static struct {
+    pl_stream *stream;
+    int64_t result;
+} closer;
+
+static void close_stream(void *arg)
+{
+    closer.result = pl_op_result(arg);
+    pl_stream_close(closer.stream);
+}
+
+TASK_CASE(a_reads_callback_may_close_its_stream)
+{
+    pl_stream *client;
+    pl_callback callback = {0};
+    pl_op op = {0};
+    char byte;
+    memset(&closer, 0, sizeof closer);
+    REQUIRE(connect_pair(&client, &closer.stream));
+    CHECK_EQ_INT(pl_read_start(&op, closer.stream, &byte, 1), PL_OK);
+    CHECK_EQ_INT(pl_future_add_done_callback(pl_op_future(&op), &callback, close_stream, &op), PL_OK);
+    CHECK_EQ_INT(pl_write(client, "x", 1), PL_OK);
+    CHECK_EQ_INT(read_to_end(client), 0);
+    CHECK_EQ_INT(closer.result, 1);
+    pl_stream_close(client);
+}
+
+/* --- Options and arguments --- */
+
+TASK_CASE(both_ends_know_both_addresses)
+{
+    pl_listener *listener;
+    pl_stream *client = NULL;
+    pl_stream *server = NULL;
+    pl_address listening, client_local, client_peer, server_local, server_peer;
+    uint16_t port;
+    REQUIRE(listen_here(&listener, &port));
+    CHECK_EQ_INT(pl_listener_address(listener, &listening), PL_OK);
+    CHECK_EQ_INT(pl_tcp_connect(&client, "127.0.0.1", port, NULL), PL_OK);
+    CHECK_EQ_INT(pl_accept(listener, &server), PL_OK);
+    if (client && server) {
+        CHECK_EQ_INT(pl_stream_local_address(client, &client_local), PL_OK);
+        CHECK_EQ_INT(pl_stream_peer_address(client, &client_peer), PL_OK);
+        CHECK_EQ_INT(pl_stream_local_address(server, &server_local), PL_OK);
+        CHECK_EQ_INT(pl_stream_peer_address(server, &server_peer), PL_OK);
+        CHECK_MEM(&client_peer, &listening, sizeof listening);
+        CHECK_MEM(&server_local, &listening, sizeof listening);
+        CHECK_MEM(&client_local, &server_peer, sizeof listening);
+        CHECK(client_local.port != 0 && client_local.port != port);
+    }
+    close_both(client, server);
+    pl_listener_close(listener);
+}
+
+TASK_CASE(options_are_taken_and_the_connection_works)
+{
+    pl_stream *client, *server;
+    REQUIRE(connect_pair(&client, &server));
+    CHECK_EQ_INT(pl_stream_set_nodelay(client, 0), PL_OK);
+    CHECK_EQ_INT(pl_stream_set_nodelay(client, 1), PL_OK);
+    CHECK_EQ_INT(pl_stream_set_keepalive(client, 30), PL_OK);
+    CHECK_EQ_INT(pl_stream_set_keepalive(client, 0), PL_OK);
+    CHECK_EQ_INT(pl_stream_set_buffers(client, 65536, 65536), PL_OK);
+    CHECK_EQ_INT(pl_stream_set_buffers(client, 0, 0), PL_OK);
+    CHECK_EQ_INT(pl_stream_set_linger(client, PL_FOREVER), PL_OK);
+    CHECK_EQ_INT(pl_stream_set_linger(client, PL_SECONDS(5)), PL_OK);
+    CHECK(connection_works(client, server));
+    close_both(client, server);
+}
+
+TASK_CASE(bad_arguments_are_refused_and_change_nothing)
+{
+    const pl_buffer hollow = {NULL, 1};
+    pl_stream *client, *server;
+    pl_address address;
+    const void *lent = NULL;
+    pl_op op = {0};
+    char data[8] = {0};
+    REQUIRE(connect_pair(&client, &server));
+    CHECK_EQ_INT(pl_read(NULL, data, 1), PL_EINVAL);
+    CHECK_EQ_INT(pl_read(server, NULL, 1), PL_EINVAL);
+    CHECK_EQ_INT(pl_read(server, data, 0), PL_EINVAL);
+    CHECK_EQ_INT(pl_read_start(NULL, server, data, 1), PL_EINVAL);
+    CHECK_EQ_INT(pl_read_start(&op, NULL, data, 1), PL_EINVAL);
+    CHECK_EQ_INT(pl_read_start(&op, server, NULL, 1), PL_EINVAL);
+    CHECK_EQ_INT(pl_read_borrow(NULL, &lent), PL_EINVAL);
+    CHECK_EQ_INT(pl_read_borrow(server, NULL), PL_EINVAL);
+    CHECK_EQ_INT(pl_read_borrow_start(NULL, server, &lent), PL_EINVAL);
+    CHECK_EQ_INT(pl_read_borrow_start(&op, NULL, &lent), PL_EINVAL);
+    CHECK_EQ_INT(pl_read_borrow_start(&op, server, NULL), PL_EINVAL);
+    CHECK_EQ_INT(pl_read_return(NULL), PL_EINVAL);
+    CHECK_EQ_INT(pl_write(NULL, data, 1), PL_EINVAL);
+    CHECK_EQ_INT(pl_write(client, NULL, 1), PL_EINVAL);
+    CHECK_EQ_INT(pl_write_start(NULL, client, data, 1), PL_EINVAL);
+    CHECK_EQ_INT(pl_write_start(&op, NULL, data, 1), PL_EINVAL);
+    CHECK_EQ_INT(pl_write_start(&op, client, NULL, 1), PL_EINVAL);
+    CHECK_EQ_INT(pl_write_buffers(NULL, &hollow, 0), PL_EINVAL);
+    CHECK_EQ_INT(pl_write_buffers(client, NULL, 1), PL_EINVAL);
+    CHECK_EQ_INT(pl_write_buffers(client, &hollow, 1), PL_EINVAL);
+    CHECK_EQ_INT(pl_write_buffers_start(&op, client, NULL, 1), PL_EINVAL);
+    CHECK_EQ_INT(pl_write_buffers_start(NULL, client, &hollow, 0), PL_EINVAL);
+    CHECK_EQ_INT(pl_stream_shutdown(NULL), PL_EINVAL);
+    CHECK_EQ_INT(pl_stream_flush(NULL), PL_EINVAL);
+    CHECK_EQ_INT(pl_stream_set_linger(NULL, 0), PL_EINVAL);
+    CHECK_EQ_INT(pl_stream_set_linger(client, -1), PL_EINVAL);
+    CHECK_EQ_INT(pl_stream_set_nodelay(NULL, 1), PL_EINVAL);
+    CHECK_EQ_INT(pl_stream_set_keepalive(NULL, 1), PL_EINVAL);
+    CHECK_EQ_INT(pl_stream_set_keepalive(client, -1), PL_EINVAL);
+    CHECK_EQ_INT(pl_stream_set_buffers(NULL, 1, 1), PL_EINVAL);
+    CHECK_EQ_INT(pl_stream_local_address(NULL, &address), PL_EINVAL);
+    CHECK_EQ_INT(pl_stream_local_address(client, NULL), PL_EINVAL);
+    CHECK_EQ_INT(pl_stream_peer_address(NULL, &address), PL_EINVAL);
+    CHECK_EQ_INT(pl_stream_peer_address(client, NULL), PL_EINVAL);
+    CHECK(!pl_op_is_pending(&op));
+    CHECK_EQ_INT(pl_op_result(&op), PL_ESTATE);
+    CHECK(lent == NULL);
+    CHECK(connection_works(client, server));
+    CHECK_EQ_INT(pl_stream_bytes_written(client), 1);
+    close_both(client, server);
+}
+
+static void use_in_a_callback(void *arg)
+{
+    pl_stream *stream = arg;
+    const void *lent;
+    char byte;
+    CHECK_EQ_INT(pl_read(stream, &byte, 1), PL_ENOTASK);
+    CHECK_EQ_INT(pl_read_borrow(stream, &lent), PL_ENOTASK);
+    CHECK_EQ_INT(pl_write(stream, "x", 1), PL_ENOTASK);
+    CHECK_EQ_INT(pl_stream_flush(stream), PL_ENOTASK);
+    CHECK_EQ_INT(pl_stream_shutdown(stream), PL_OK);
+}
+
+TASK_CASE(a_callback_cannot_wait)
+{
+    pl_stream *client, *server;
+    REQUIRE(connect_pair(&client, &server));
+    CHECK_EQ_INT(pl_call_soon(NULL, use_in_a_callback, client, NULL), PL_OK);
+    CHECK_EQ_INT(read_to_end(server), 0);
+    CHECK_EQ_INT(pl_stream_bytes_read(server), 0);
+    close_both(client, server);
+}
+
+/* --- The end of the loop --- */
+
+TASK_CASE(streams_left_open_end_with_their_loop)
+{
+    static pl_stream *client, *server;
+    REQUIRE(connect_pair(&client, &server));
+    CHECK_EQ_INT(pl_write(client, "x", 1), PL_OK);
+}
+
+TASK_CASE(operations_in_flight_end_with_their_loop)
+{
+    static pl_stream *client, *server;
+    static pl_op reading, writing, behind;
+    static uint8_t data[64 * 1024];
+    static uint8_t *large;
+    size_t size;
+    free(large); /* of the run before: the loop has ended, so it is ours again */
+    large = large_pattern(&size);
+    REQUIRE(large != NULL);
+    REQUIRE(connect_pair(&client, &server));
+    expect_reports(0, 2);
+    memset(&reading, 0, sizeof reading);
+    memset(&writing, 0, sizeof writing);
+    memset(&behind, 0, sizeof behind);
+    CHECK_EQ_INT(pl_stream_set_linger(client, PL_MS(1)), PL_OK);
+    CHECK_EQ_INT(pl_read_start(&reading, client, data, sizeof data), PL_OK);
+    CHECK_EQ_INT(pl_write_start(&writing, client, large, size), PL_OK);
+    CHECK_EQ_INT(pl_write_start(&behind, client, data, sizeof data), PL_OK);
+    CHECK_EQ_INT(pl_yield(), PL_OK);
+}
+
+static int64_t read_for_ever(void *arg)
+{
+    pl_stream *stream = arg;
+    int64_t rc = read_to_end(stream);
+    CHECK_EQ_INT(rc, PL_ECANCELED);
+    pl_stream_close(stream);
+    return rc;
+}
+
+TASK_CASE(tasks_that_read_are_cancelled_by_the_end_of_their_loop)
+{
+    pl_stream *client, *server;
+    REQUIRE(connect_pair(&client, &server));
+    CHECK_EQ_INT(pl_spawn(NULL, read_for_ever, client, NULL), PL_OK);
+    CHECK_EQ_INT(pl_spawn(NULL, read_for_ever, server, NULL), PL_OK);
+    CHECK_EQ_INT(pl_yield(), PL_OK);
+    CHECK_EQ_INT(pl_yield(), PL_OK);
+}
+
+TEST_SUITE(stream, TEST_BACKENDS_ALL,
+           CASE(what_is_written_is_read),
+           CASE(a_read_takes_no_more_than_was_asked_for),
+           CASE(several_buffers_are_written_as_one),
+           CASE(more_buffers_than_a_system_call_takes_are_written_in_order),
+           CASE(a_write_of_nothing_succeeds_and_sends_nothing),
+           CASE(a_lent_buffer_holds_what_came),
+           CASE(a_loan_is_returned_once_and_before_the_next),
+           CASE(a_cancelled_loan_lends_nothing),
+           CASE(a_loan_outlives_the_close_until_it_is_returned),
+           CASE(a_loan_that_is_never_returned_goes_with_the_stream),
+           CASE(the_end_of_a_stream_is_read_again_and_again),
+           CASE(half_close_leaves_the_other_direction_open),
+           CASE(half_close_waits_for_the_writes_before_it),
+           CASE(writing_after_half_close_is_refused),
+           CASE(a_second_reader_is_busy_and_the_first_reads_on),
+           CASE(writes_go_out_whole_and_in_the_order_of_their_start),
+           CASE(buffers_of_concurrent_writers_stay_whole),
+           CASE(a_write_waits_until_the_peer_reads),
+           CASE(flush_of_a_stream_with_nothing_queued_returns),
+           CASE(flush_waits_for_what_is_queued_then),
+           CASE(a_cancelled_flush_leaves_the_writes_alone),
+           CASE(close_sends_what_is_queued_and_the_peer_gets_every_byte),
+           CASE(close_right_after_a_write_loses_nothing),
+           CASE(close_with_unread_input_still_delivers_the_reply),
+           CASE(what_is_left_when_the_linger_ends_is_dropped_reset_and_reported),
+           CASE(without_linger_close_drops_what_is_queued),
+           CASE(without_linger_and_with_nothing_queued_close_is_orderly),
+           CASE(abort_resets),
+           CASE(abort_ends_what_waits_with_closed),
+           CASE(writing_to_a_peer_that_reset_fails),
+           CASE(a_read_that_waits_at_close_gets_closed),
+           CASE(a_started_read_that_waits_at_close_gets_closed),
+           CASE(every_call_on_a_closed_stream_says_so),
+           CASE(a_reference_outlives_everything_but_the_loop),
+           CASE(nothing_is_closed_by_null),
+           CASE(a_reads_callback_may_close_its_stream),
+           CASE(both_ends_know_both_addresses),
+           CASE(options_are_taken_and_the_connection_works),
+           CASE(bad_arguments_are_refused_and_change_nothing),
+           CASE(a_callback_cannot_wait),
+           CASE(streams_left_open_end_with_their_loop),
+           CASE(operations_in_flight_end_with_their_loop),
+           CASE(tasks_that_read_are_cancelled_by_the_end_of_their_loop))

@@ -1,0 +1,11 @@
+/* The suites of proloop_tests: X(noun) stands for noun_suite in noun_test.c. */
+X(address)
+X(base)
+X(callback)
+X(listener)
+X(loop)
+X(op)
+X(stream)
+X(tcp)
+X(timer)
+X(transfer)
