@@ -117,7 +117,7 @@ struct pl__completion {
         struct {                  /* result: 0 */
             pl__handle *accepted; /* gets the new socket, not attached, non-blocking, not inherited */
             pl_address *peer;
-            void *space; /* PL__ACCEPT_SPACE bytes, aligned to 16 */
+            void *space; /* PL__ACCEPT_SPACE bytes, aligned to 8 */
         } accept;
         struct { /* result: 0. The handle is open, attached and not bound. */
             pl_address address;

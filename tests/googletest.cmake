@@ -6,7 +6,8 @@ endif()
 if(NOT TARGET GTest::gtest)
   set(GTEST_SOURCE_DIR /usr/src/googletest/googletest CACHE PATH "The folder of GoogleTest's gtest/ and CMakeLists.txt")
   set(INSTALL_GTEST OFF)
-  set(gtest_force_shared_crt ON)
+  set(gtest_force_shared_crt ON)               # it leaves the runtime library alone,
+  set(CMAKE_POLICY_DEFAULT_CMP0091 NEW)        # which CMAKE_MSVC_RUNTIME_LIBRARY chooses
   set(BUILD_SHARED_LIBS OFF)
   if(EXISTS "${GTEST_SOURCE_DIR}/CMakeLists.txt")
     add_subdirectory("${GTEST_SOURCE_DIR}" "${CMAKE_CURRENT_BINARY_DIR}/googletest" EXCLUDE_FROM_ALL)

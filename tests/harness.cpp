@@ -32,7 +32,7 @@ const char *const real_backend = "iocp";
 const char *const real_backend = "epoll";
 #endif
 
-const test_suite *const suites[] = {
+const std::vector<const test_suite *> suites = {
 #define X(noun) &noun##_suite,
 #include TEST_SUITES_FILE
 #undef X
@@ -165,6 +165,12 @@ bool report()
     return few;
 }
 
+std::string number(std::int64_t value)
+{
+    const std::string digits = std::to_string(value);
+    return value < 0 ? digits + " (" + pl_error_name(value) + ")" : digits;
+}
+
 std::string quoted(const char *text)
 {
     return text == nullptr ? std::string("NULL") : "\"" + std::string(text) + "\"";
@@ -192,8 +198,7 @@ bool test_check(const char *file, int line, bool held, const char *text)
 bool test_check_int(const char *file, int line, int64_t a, int64_t b, const char *a_text, const char *b_text)
 {
     if (a != b)
-        ADD_FAILURE_AT(file, line) << a_text << " == " << b_text << "\n  " << a << " (" << pl_error_name(a)
-                                   << ") and " << b << " (" << pl_error_name(b) << ")";
+        ADD_FAILURE_AT(file, line) << a_text << " == " << b_text << "\n  " << number(a) << " and " << number(b);
     return a == b;
 }
 

@@ -213,7 +213,7 @@ static int64_t send_small_file(struct connection *c, struct response *response, 
     void *data = malloc(size + 1);
     if (!data)
         return PL_ENOMEM;
-    int64_t rc = pl_file_read(file, data, size, response->range_first);
+    int64_t rc = size > 0 ? pl_file_read(file, data, size, response->range_first) : 0;
     if (rc >= 0 && (size_t)rc < size)
         rc = PL_EIO;
     rc = rc < 0 ? answer_failure(c, rc) : send_response(c, response, data, size);

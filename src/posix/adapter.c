@@ -3,16 +3,17 @@
  * Each handle has two queues of waiting completions, reads and writes, and flags of what it is ready for
  * (selector.h). Submit tries the system call at once if nobody waits before it and the flag allows; else the
  * completion waits. When the selector reports a handle its queues are served from the front until a system
- * call says EAGAIN, which clears the flag. So the invariant between polls: who waits at the front of a queue
- * waits for an edge.
+ * call says EAGAIN, which clears the flag. So, between polls, who waits at the front of a queue waits for an
+ * edge.
  *
- *     A receive that got less than it asked for has drained the socket: the flag is cleared without the
- * EAGAIN, for what arrives later is a new edge. Once the peer has hung up there may be no more edges, so then
- * it is tried on. A cancel takes its completion off the queue at once, but the next poll delivers it, as
- * elsewhere. While a handle connects, whatever else is asked of it ends with PL_ENOTCONN. A send_file may
- * have to read a disk: a worker makes the calls, as an errand, while the completion stays at the front of its
- * queue. The flags are the loop's alone; so PL__WRITABLE is cleared before the errand goes, and an edge that
- * comes meanwhile sets it again.
+ * A receive that got less than it asked for has drained the socket: the flag is cleared without the EAGAIN,
+ * for what arrives later is a new edge. Once the peer has hung up there may be no more edges, so from then on
+ * every receive is tried. A cancel takes its completion off the queue at once, but the next poll delivers it,
+ * as elsewhere. While a handle connects, whatever else is asked of it ends with PL_ENOTCONN.
+ *
+ * A send_file may have to read a disk. So a worker makes its calls, as an errand, while the completion stays
+ * at the front of its queue. The flags are the loop's alone: PL__WRITABLE is cleared before the errand goes,
+ * and an edge that comes meanwhile sets it again.
  */
 #include <errno.h>
 #include <string.h>
@@ -31,8 +32,7 @@
 
 /* In pl__handle.flags, beside enum pl__readiness. */
 enum {
-    BROKEN =
-        8, /* a send found the connection reset, and with that took the error from the receives to come */
+    BROKEN = 8,     /* a send found it reset, and with that took the error from the receives to come */
     CONNECTING = 16 /* nothing else is tried: it could take the error that tells how the connect ended */
 };
 
@@ -104,8 +104,7 @@ static bool ended(outcome *out, int64_t value)
     return true;
 }
 
-/* --- Creating
- * ------------------------------------------------------------------------------------------------- */
+/* --- Creating --------------------------------------------------------------------------------- */
 
 static int create(pl__proactor **proactor, const pl__proactor_class *type, const pl__selector_class *selector)
 {
@@ -185,8 +184,7 @@ static void detach(pl__proactor *proactor, pl__handle *handle)
     handle->attached = false;
 }
 
-/* --- Attempts: true when the completion has ended
- * -------------------------------------------------------------- */
+/* --- Attempts: true when the completion has ended --------------------------------------------- */
 
 static void clear(pl__handle *handle, uint16_t flags)
 {
@@ -211,8 +209,7 @@ static bool attempt_accept(adapter *self, pl__completion *c, outcome *out)
     return ended(out, descriptor >= 0 ? 0 : descriptor);
 }
 
-/* Flags from before the connect say nothing: a socket that is not connected counts as hung up and writable.
- */
+/* Flags from before the connect say nothing: a socket not connected counts as hung up and writable. */
 static bool begin_connect(adapter *self, pl__completion *c, outcome *out)
 {
     PL__UNUSED(self);
@@ -243,6 +240,7 @@ static bool received(pl__completion *c, int64_t count, size_t size, outcome *out
 
 static bool attempt_pooled_receive(pl__completion *c, outcome *out)
 {
+    PL__CHECK(!c->as.receive.data && c->as.receive.size == PL__BUFFER_SIZE);
     void *data = pl__buffer_take(c->as.receive.pool);
     if (!data)
         return ended(out, -ENOMEM);
@@ -318,8 +316,7 @@ static bool attempt_send_file(adapter *self, pl__completion *c, outcome *out)
 
 /* What there is to know of each kind the system has no completion for. */
 static const struct work {
-    bool (*begin)(adapter *, pl__completion *,
-                  outcome *); /* in submit, before anything else; NULL: nothing */
+    bool (*begin)(adapter *, pl__completion *, outcome *); /* in submit, before all else; may be NULL */
     bool (*attempt)(adapter *, pl__completion *, outcome *);
     uint16_t readiness; /* one of these flags makes an attempt worth while */
 } works[PL__OPERATION_KINDS] = {
@@ -330,8 +327,7 @@ static const struct work {
     [PL__SEND_FILE] = {begin_send_file, attempt_send_file, PL__WRITABLE},
 };
 
-/* --- The life of a completion
- * --------------------------------------------------------------------------------- */
+/* --- The life of a completion ----------------------------------------------------------------- */
 
 static pl__list *queue_of(pl__completion *c)
 {
@@ -353,7 +349,6 @@ static int submit(pl__proactor *proactor, pl__completion *c)
     if (pl__kind_is_worker(c->kind))
         return submit_job(self, c);
     PL__CHECK(c->handle && c->handle->attached);
-    PL__CHECK(c->kind != PL__RECEIVE || !c->as.receive.pool || !c->as.receive.data);
 
     const struct work *work = &works[c->kind];
     if (c->handle->flags & CONNECTING)
@@ -409,11 +404,9 @@ static void flush(pl__proactor *proactor)
     PL__UNUSED(proactor); /* submit puts nothing off */
 }
 
-/* --- Sending files
- * -------------------------------------------------------------------------------------------- */
+/* --- Sending files ---------------------------------------------------------------------------- */
 
-/* On a worker. It reads the completion's parameters, which do not change while it is pending, and nothing
- * else. */
+/* On a worker. Of the completion it reads the parameters only, which do not change while it is pending. */
 static void run_file_errand(pl__errand *errand)
 {
     file_errand *task = PL__CONTAINER_OF(errand, file_errand, errand);
@@ -458,8 +451,7 @@ static void file_errand_finished(pl__errand *errand)
     serve(self, queue); /* the next one; or this one again, if the socket became writable meanwhile */
 }
 
-/* --- Polling
- * -------------------------------------------------------------------------------------------------- */
+/* --- Polling ---------------------------------------------------------------------------------- */
 
 static void end_cancelled(adapter *self)
 {
@@ -501,8 +493,7 @@ static void poll(pl__proactor *proactor, int64_t deadline, pl__list *finished)
     pl__list_move_all(&self->finished, finished);
 }
 
-/* --- Requests: 0 or a negated errno
- * ---------------------------------------------------------------------------- */
+/* --- Requests: 0 or a negated errno ----------------------------------------------------------- */
 
 static int fill(pl__request *request, int descriptor)
 {
@@ -517,7 +508,7 @@ static int socket_open(adapter *self, pl__request *request)
     PL__UNUSED(self);
     PL__CHECK(request->handle->object == PL__NO_OBJECT);
     request->handle->family = request->family;
-    return fill(request, pl__tcp_open(request->family));
+    return fill(request, pl__tcp_open(request->family, &request->address));
 }
 
 static int socket_listen(adapter *self, pl__request *request)
@@ -588,10 +579,9 @@ static int control(pl__proactor *proactor, pl__request *request)
     return (int)out.result;
 }
 
-/* --- The proactors of this platform
- * --------------------------------------------------------------------------- */
+/* --- The proactors of this platform ----------------------------------------------------------- */
 
-/* One per selector: X(what it is called, when it exists). */
+/* One per selector. */
 #define DEFINE_PROACTOR(selector)                                                                            \
     static const pl__proactor_class selector##_proactor;                                                     \
     static int create_with_##selector(pl__proactor **proactor, const pl__proactor_options *options)          \

@@ -5,6 +5,7 @@
 #include "error.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <netdb.h>
 #include <stddef.h>
 
@@ -13,6 +14,10 @@
 #include "../compiler.h"
 
 #define ERRNO_TABLE(X)                                                                                       \
+    X(0, PL_OK)                                                                                              \
+    X(EHOSTDOWN, PL_EHOSTUNREACH)                                                                            \
+    X(ESHUTDOWN, PL_EPIPE)                                                                                   \
+    X(ENONET, PL_ENETDOWN)                                                                                   \
     X(EPERM, PL_EACCES)                                                                                      \
     X(EACCES, PL_EACCES)                                                                                     \
     X(EINVAL, PL_EINVAL)                                                                                     \
@@ -75,6 +80,8 @@
     X(ENOTSOCK, PL_EBADF)
 
 #define RESOLVER_TABLE(X)                                                                                    \
+    X(EAI_NODATA, PL_ENAME)                                                                                  \
+    X(EAI_ADDRFAMILY, PL_EAFNOSUPPORT)                                                                       \
     X(EAI_NONAME, PL_ENAME)                                                                                  \
     X(EAI_FAIL, PL_ENAME)                                                                                    \
     X(EAI_SERVICE, PL_ENAME)                                                                                 \
@@ -85,34 +92,33 @@
     X(EAI_BADFLAGS, PL_EINVAL)                                                                               \
     X(EAI_OVERFLOW, PL_ENAMETOOLONG)
 
+/* Names that not every system has stand for a number that never comes. */
+enum { NEVER = INT_MIN };
+#if !defined(EHOSTDOWN)
+#define EHOSTDOWN NEVER
+#endif
+#if !defined(ESHUTDOWN)
+#define ESHUTDOWN NEVER
+#endif
+#if !defined(ENONET)
+#define ENONET NEVER
+#endif
+#if !defined(EAI_NODATA)
+#define EAI_NODATA NEVER
+#endif
+#if !defined(EAI_ADDRFAMILY)
+#define EAI_ADDRFAMILY NEVER
+#endif
+
 typedef struct mapping {
     int system_code;
     int code;
 } mapping;
 
-static const mapping errno_table[] = {{0, PL_OK},
 #define MAPPING(system_code, code) {(system_code), (code)},
-                                      ERRNO_TABLE(MAPPING)
-#if defined(EHOSTDOWN)
-                                          MAPPING(EHOSTDOWN, PL_EHOSTUNREACH)
-#endif
-#if defined(ESHUTDOWN)
-                                              MAPPING(ESHUTDOWN, PL_EPIPE)
-#endif
-#if defined(ENONET)
-                                                  MAPPING(ENONET, PL_ENETDOWN)
-#endif
-};
-
-static const mapping resolver_table[] = {RESOLVER_TABLE(MAPPING)
-#if defined(EAI_NODATA)
-                                             MAPPING(EAI_NODATA, PL_ENAME)
-#endif
-#if defined(EAI_ADDRFAMILY)
-                                                 MAPPING(EAI_ADDRFAMILY, PL_EAFNOSUPPORT)
-#endif
+static const mapping errno_table[] = {ERRNO_TABLE(MAPPING)};
+static const mapping resolver_table[] = {RESOLVER_TABLE(MAPPING)};
 #undef MAPPING
-};
 
 static int look_up(const mapping *table, size_t count, int system_code)
 {

@@ -82,8 +82,7 @@ static void drop_handle(pl__selector *selector, pl__handle *handle)
     PL__CHECK(epoll_ctl(of(selector)->epoll, EPOLL_CTL_DEL, (int)handle->object, &unused) == 0);
 }
 
-/* --- Waiting
- * -------------------------------------------------------------------------------------------------- */
+/* --- Waiting ---------------------------------------------------------------------------------- */
 
 #if defined(SYS_epoll_pwait2)
 

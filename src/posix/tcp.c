@@ -42,8 +42,7 @@ enum {
     FILE_CHUNK = 16 * 1024  /* bytes of a file that go through our memory at a time */
 };
 
-/* --- Opening
- * -------------------------------------------------------------------------------------------------- */
+/* --- Opening ---------------------------------------------------------------------------------- */
 
 static int set_int(int descriptor, int level, int option, int value)
 {
@@ -72,10 +71,32 @@ static int prepare(int descriptor)
     return descriptor;
 }
 
-int pl__tcp_open(uint8_t family)
+static int open_socket(uint8_t family)
 {
     int descriptor = socket(pl__address_family(family), SOCK_STREAM | BORN_NON_BLOCKING, IPPROTO_TCP);
     return descriptor < 0 ? -errno : prepare(descriptor);
+}
+
+static int bind_to(int descriptor, const pl_address *address)
+{
+    pl__sockaddr system;
+    socklen_t length = pl__address_to_system(address, &system);
+    if (length == 0)
+        return -EAFNOSUPPORT;
+    return bind(descriptor, &system.any, length) < 0 ? -errno : 0;
+}
+
+int pl__tcp_open(uint8_t family, const pl_address *local)
+{
+    int descriptor = open_socket(family);
+    if (descriptor < 0 || local->family == 0)
+        return descriptor;
+#if defined(IP_BIND_ADDRESS_NO_PORT)
+    if (local->port == 0) /* the port is chosen by the connect, which may share it with other destinations */
+        (void)set_int(descriptor, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
+#endif
+    int rc = bind_to(descriptor, local);
+    return rc < 0 ? close_after(descriptor, rc) : descriptor;
 }
 
 static int set_listen_options(int descriptor, uint8_t family, uint8_t flags)
@@ -97,23 +118,18 @@ static int set_listen_options(int descriptor, uint8_t family, uint8_t flags)
 
 int pl__tcp_listen(const pl_address *address, int backlog, uint8_t flags)
 {
-    pl__sockaddr system;
-    socklen_t length = pl__address_to_system(address, &system);
-    if (length == 0)
-        return -EAFNOSUPPORT;
-    int descriptor = pl__tcp_open(address->family);
+    int descriptor = open_socket(address->family);
     if (descriptor < 0)
         return descriptor;
     int rc = set_listen_options(descriptor, address->family, flags);
-    if (rc < 0)
-        return close_after(descriptor, rc);
-    if (bind(descriptor, &system.any, length) < 0 || listen(descriptor, backlog) < 0)
-        return close_after(descriptor, -errno);
-    return descriptor;
+    if (rc == 0)
+        rc = bind_to(descriptor, address);
+    if (rc == 0 && listen(descriptor, backlog) < 0)
+        rc = -errno;
+    return rc < 0 ? close_after(descriptor, rc) : descriptor;
 }
 
-/* --- Accepting and connecting
- * --------------------------------------------------------------------------------- */
+/* --- Accepting and connecting ----------------------------------------------------------------- */
 
 /* Errors of a connection that waited in the queue, not of the listener: see accept(2). */
 static bool is_of_the_peer(int error)
@@ -186,8 +202,7 @@ int pl__tcp_connect_result(int descriptor)
     return -error;
 }
 
-/* --- Receiving and sending
- * ------------------------------------------------------------------------------------ */
+/* --- Receiving and sending -------------------------------------------------------------------- */
 
 static int64_t or_error(ssize_t count)
 {
@@ -244,8 +259,7 @@ int64_t pl__tcp_send(int descriptor, const pl_buffer *buffers, size_t count, siz
     return or_error(sent);
 }
 
-/* --- Sending files
- * -------------------------------------------------------------------------------------------- */
+/* --- Sending files ---------------------------------------------------------------------------- */
 
 static int64_t send_file_through_memory(int descriptor, int file, int64_t offset, size_t size)
 {
@@ -289,8 +303,7 @@ int64_t pl__tcp_send_file(int descriptor, int file, int64_t offset, size_t size)
 
 #endif
 
-/* --- Options and names
- * ---------------------------------------------------------------------------------------- */
+/* --- Options and names ------------------------------------------------------------------------ */
 
 int pl__tcp_shut_down(int descriptor)
 {

@@ -11,8 +11,8 @@
 
 #include <proloop/net.h>
 
-/* The descriptor of a new socket: non-blocking, not inherited. */
-int pl__tcp_open(uint8_t family);
+/* The descriptor of a new socket: non-blocking, not inherited; bound to `local` if that has a family. */
+int pl__tcp_open(uint8_t family, const pl_address *local);
 int pl__tcp_listen(const pl_address *address, int backlog, uint8_t flags); /* flags: enum pl__listen_flag */
 
 /* The descriptor of the next connection; those that broke before they were taken are passed over. */

@@ -350,10 +350,11 @@ static int64_t finish_connect(endpoint *e, const pl_address *address)
     endpoint *listener = listener_at(s, address);
     if (!listener || listener->backlog_size >= listener->backlog_limit)
         return PL_ECONNREFUSED;
-    pl_address local = {.family = address->family, .port = choose_port(s)};
-    if (local.port == 0)
+    pl_address local = e->local; /* what it was bound to when it was opened */
+    if (local.port == 0 && (local.port = choose_port(s)) == 0)
         return PL_EADDRNOTAVAIL;
-    memcpy(local.ip, address->ip, sizeof local.ip);
+    if (is_wildcard(&local))
+        memcpy(local.ip, address->ip, sizeof local.ip);
 
     pl_address far_end = seen_by(listener->local.family, address);
     endpoint *accepted = endpoint_create(s, CONNECTED, &far_end);
@@ -651,11 +652,20 @@ static void simulation_wake(pl__proactor *proactor)
 
 static int socket_open(simulation *s, pl__request *request)
 {
-    pl_address none = {.family = request->family};
+    pl_address local = {.family = request->family};
     PL__CHECK(request->handle->object == PL__NO_OBJECT);
     if (!family_is_known(request->family))
         return PL_EAFNOSUPPORT;
-    endpoint *e = endpoint_create(s, UNCONNECTED, &none);
+    if (request->address.family != 0) {
+        local = request->address;
+        if (local.family != request->family)
+            return PL_EAFNOSUPPORT;
+        if (!is_wildcard(&local) && !is_loopback(&local))
+            return PL_EADDRNOTAVAIL;
+        if (local.port != 0 && port_is_used(s, local.port))
+            return PL_EADDRINUSE;
+    }
+    endpoint *e = endpoint_create(s, UNCONNECTED, &local);
     if (!e)
         return PL_ENOBUFS;
     handle_open(request->handle, e);

@@ -156,7 +156,7 @@ bool pl__begin_accept(pl__completion *c, pl__packet *packet)
     const provider *p = provider_of(c->handle->family);
     DWORD bytes = 0;
     PL__CHECK(c->as.accept.accepted->object == PL__NO_OBJECT);
-    PL__CHECK(((uintptr_t)c->as.accept.space & 15) == 0);
+    PL__CHECK(((uintptr_t)c->as.accept.space & 7) == 0);
     PL__CHECK(packet->accepted == INVALID_SOCKET);
     packet->accepted = open_socket(p->family);
     if (packet->accepted == INVALID_SOCKET)

@@ -1,0 +1,28 @@
+/* Files and folders for tests. Paths are UTF-8, "/" separates. */
+#ifndef PROLOOP_TESTS_FOLDERS_H
+#define PROLOOP_TESTS_FOLDERS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+bool folder_make(const char *path);
+bool file_make(const char *path, const void *data, size_t size);
+
+/** A symbolic link at `path` with this content. False: not possible here. */
+bool link_make(const char *content, const char *path, bool to_folder);
+
+/** A named pipe in the file system. False: there is no such thing here. */
+bool pipe_make(const char *path);
+
+/** Removes a file, link, pipe or empty folder. What is not there is fine. */
+void path_remove(const char *path);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

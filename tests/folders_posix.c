@@ -1,0 +1,37 @@
+#include "folders.h"
+
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+bool folder_make(const char *path)
+{
+    return mkdir(path, 0777) == 0;
+}
+
+bool file_make(const char *path, const void *data, size_t size)
+{
+    FILE *file = fopen(path, "wb");
+    bool good;
+    if (file == NULL)
+        return false;
+    good = fwrite(data, 1, size, file) == size;
+    return fclose(file) == 0 && good;
+}
+
+bool link_make(const char *content, const char *path, bool to_folder)
+{
+    (void)to_folder;
+    return symlink(content, path) == 0;
+}
+
+bool pipe_make(const char *path)
+{
+    return mkfifo(path, 0666) == 0;
+}
+
+void path_remove(const char *path)
+{
+    if (unlink(path) != 0)
+        (void)rmdir(path);
+}

@@ -1,0 +1,75 @@
+#include "folders.h"
+
+#include <windows.h>
+
+#include <wchar.h>
+
+enum { PATH_SPACE = 4096 };
+
+/* The path in full and with the prefix that allows it to be long; only the last part may be a name that is wrong. */
+static bool widen(const char *path, wchar_t *wide)
+{
+    wchar_t plain[PATH_SPACE];
+    wchar_t *place;
+    DWORD length;
+    if (MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, path, -1, plain, PATH_SPACE) == 0)
+        return false;
+    for (place = plain; *place; place++) {
+        if (*place == L'/')
+            *place = L'\\';
+    }
+    wcscpy(wide, L"\\\\?\\");
+    length = GetFullPathNameW(plain, PATH_SPACE - 4, wide + 4, NULL);
+    return length > 0 && length < PATH_SPACE - 4;
+}
+
+bool folder_make(const char *path)
+{
+    wchar_t wide[PATH_SPACE];
+    return widen(path, wide) && CreateDirectoryW(wide, NULL);
+}
+
+bool file_make(const char *path, const void *data, size_t size)
+{
+    wchar_t wide[PATH_SPACE];
+    HANDLE file;
+    DWORD written = 0;
+    bool good;
+    if (!widen(path, wide))
+        return false;
+    file = CreateFileW(wide, GENERIC_WRITE, 0, NULL, CREATE_ALWAYS, FILE_ATTRIBUTE_NORMAL, NULL);
+    if (file == INVALID_HANDLE_VALUE)
+        return false;
+    good = WriteFile(file, data, (DWORD)size, &written, NULL) && written == size;
+    return CloseHandle(file) && good;
+}
+
+bool link_make(const char *content, const char *path, bool to_folder)
+{
+    wchar_t wide[PATH_SPACE];
+    wchar_t target[PATH_SPACE];
+    DWORD flags = SYMBOLIC_LINK_FLAG_ALLOW_UNPRIVILEGED_CREATE;
+    wchar_t *place;
+    if (to_folder)
+        flags |= SYMBOLIC_LINK_FLAG_DIRECTORY;
+    if (!widen(path, wide) || MultiByteToWideChar(CP_UTF8, 0, content, -1, target, PATH_SPACE) == 0)
+        return false;
+    for (place = target; *place; place++) {
+        if (*place == L'/')
+            *place = L'\\';
+    }
+    return CreateSymbolicLinkW(wide, target, flags) && GetFileAttributesW(wide) != INVALID_FILE_ATTRIBUTES;
+}
+
+bool pipe_make(const char *path)
+{
+    (void)path;
+    return false;
+}
+
+void path_remove(const char *path)
+{
+    wchar_t wide[PATH_SPACE];
+    if (widen(path, wide) && !DeleteFileW(wide))
+        (void)RemoveDirectoryW(wide);
+}
