@@ -1,5 +1,5 @@
-/* Buffers for reads that are lent (pl_read_borrow): one size, one pool per loop, last in first out, so that a busy
- * loop keeps using the few that are warm, and an idle connection holds none. */
+/* Buffers for reads that are lent (pl_read_borrow): one size, one pool per loop, last in first out, so that a
+ * busy loop keeps using the few that are warm, and an idle connection holds none. */
 #ifndef PROLOOP_SRC_BUFFER_POOL_H
 #define PROLOOP_SRC_BUFFER_POOL_H
 
@@ -8,9 +8,9 @@
 enum { PL__BUFFER_SIZE = 16 * 1024 };
 
 typedef struct pl__buffer_pool {
-    void *first;    /* free buffers, each holding a pointer to the next */
-    size_t free;    /* how many there are */
-    size_t in_use;  /* how many are lent */
+    void *first;   /* free buffers, each holding a pointer to the next */
+    size_t free;   /* how many there are */
+    size_t in_use; /* how many are lent */
 } pl__buffer_pool;
 
 void pl__buffer_pool_init(pl__buffer_pool *pool);

@@ -1,7 +1,8 @@
 /* Futures, from the inside.
  *
- * One struct serves all: counted ones made by users, the one at the head of a task, the one inside an operation or a wait
- * on a stack. What differs is the type: what a cancel means, and whether a reference count keeps it.
+ * One struct serves all: counted ones made by users, the one at the head of a task, the one inside an
+ * operation or a wait on a stack. What differs is the type: what a cancel means, and whether a reference
+ * count keeps it.
  */
 #ifndef PROLOOP_SRC_FUTURE_H
 #define PROLOOP_SRC_FUTURE_H
@@ -18,19 +19,20 @@ typedef struct pl__future_type {
     bool (*cancel)(pl_future *future);
     void (*destroy)(pl_future *future); /* the last reference went; NULL: not counted */
     bool one_waiter;
-    bool keeps_result; /* its result cannot be had again: a waiter that was cancelled meanwhile gets it all the same */
+    bool keeps_result; /* its result cannot be had again: a waiter that was cancelled meanwhile gets it all
+                          the same */
 } pl__future_type;
 
 struct pl_future {
     const pl__future_type *type;
-    pl_loop *loop;        /* counted futures keep its memory */
-    pl__list callbacks;   /* while pending; then they are in the ready queue */
-    int64_t result;       /* PL_ECANCELED if cancelled */
-    void *pointer;        /* of pl_future_set_pointer, until taken */
+    pl_loop *loop;      /* counted futures keep its memory */
+    pl__list callbacks; /* while pending; then they are in the ready queue */
+    int64_t result;     /* PL_ECANCELED if cancelled */
+    void *pointer;      /* of pl_future_set_pointer, until taken */
     pl_drop_fn *drop;
     uint32_t references;
-    uint8_t state;        /* enum pl_future_state */
-    bool retrieved;       /* somebody looked at the result, or nobody needs to */
+    uint8_t state;  /* enum pl_future_state */
+    bool retrieved; /* somebody looked at the result, or nobody needs to */
 };
 
 /* Pending, with no callbacks. */

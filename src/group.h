@@ -16,9 +16,9 @@ struct pl__group {
     int64_t first_error; /* of the body or a child; 0: none */
     int flags;
     uint8_t state;
-    bool aborting;       /* children and body are being cancelled */
-    bool cancel_early;   /* cancelled before it began */
-    bool outer_cancel;   /* while ending: the parent was cancelled from outside */
+    bool aborting;     /* children and body are being cancelled */
+    bool cancel_early; /* cancelled before it began */
+    bool outer_cancel; /* while ending: the parent was cancelled from outside */
 };
 
 static inline struct pl__group *pl__group_of(const pl_group *group)

@@ -1,9 +1,9 @@
 /* Listeners: several accepts are always under way.
  *
- * A listener has a few slots. Each is one accept: under way in the system, or holding the connection it got until somebody
- * takes it, or idle while accepting pauses. Accepting operations of the user never go to the system: they wait here, first
- * in first out, so cancelling one loses no connection, and connections that nobody takes fill the slots and then wait in
- * the system's backlog.
+ * A listener has a few slots. Each is one accept: under way in the system, or holding the connection it got
+ * until somebody takes it, or idle while accepting pauses. Accepting operations of the user never go to the
+ * system: they wait here, first in first out, so cancelling one loses no connection, and connections that
+ * nobody takes fill the slots and then wait in the system's backlog.
  *
  * When the process has no handle left the system cannot say when that changes: accepting pauses for a while.
  */
@@ -33,14 +33,15 @@ struct pl_listener {
     pl__accept_slot slots[PL__ACCEPT_SLOTS];
     pl__handle handle;
     pl_loop *loop;
-    pl__node node;    /* the loop's listeners, while the handle is open */
+    pl__node node;    /* the loop's listeners, while anything of it is open or in flight */
     pl__list held;    /* pl__accept_slot with a connection, the oldest first */
     pl__list waiters; /* pl__op */
     pl__timer pause;
     pl_duration pause_length;
-    uint32_t references; /* the owner's, and one for the open handle */
+    uint32_t references; /* the owner's, users', and one while it is in the loop's list */
     uint32_t failures;   /* since the last connection */
     bool paused;
+    bool owned; /* the owner has not closed it */
     bool closed;
 };
 
@@ -53,8 +54,19 @@ static int control(pl_listener *listener, pl__request *request)
     return pl__loop_control(listener->loop, request);
 }
 
-static void listener_unref(pl_listener *listener)
+pl_listener *pl_listener_ref(pl_listener *listener)
 {
+    if (listener) {
+        PL__CHECK(listener->references > 0);
+        listener->references++;
+    }
+    return listener;
+}
+
+void pl_listener_unref(pl_listener *listener)
+{
+    if (!listener)
+        return;
     PL__CHECK(listener->references > 0);
     if (--listener->references > 0)
         return;
@@ -63,7 +75,8 @@ static void listener_unref(pl_listener *listener)
     pl__loop_release(loop);
 }
 
-/* --- Slots ------------------------------------------------------------------------------------------------------- */
+/* --- Slots
+ * ------------------------------------------------------------------------------------------------------- */
 
 static void accepting_resumes(void *arg)
 {
@@ -88,7 +101,8 @@ static void pause_accepting(pl_listener *listener, int64_t error, int32_t system
 
 static void slot_close_connection(pl__accept_slot *slot)
 {
-    pl__request request = {.kind = PL__REQUEST_SOCKET_OPTION, .handle = &slot->accepted, .option = PL__OPTION_RESET, .value = 1};
+    pl__request request = {
+        .kind = PL__REQUEST_SOCKET_OPTION, .handle = &slot->accepted, .option = PL__OPTION_RESET, .value = 1};
     (void)pl__loop_control(slot->listener->loop, &request);
     request.kind = PL__REQUEST_HANDLE_CLOSE;
     (void)pl__loop_control(slot->listener->loop, &request);
@@ -128,7 +142,8 @@ static void slot_delivered(pl__completion *completion)
     close_if_idle(listener);
 }
 
-/* Puts an idle slot to work. What the system has at once is taken at once, until the slot holds a connection or waits. */
+/* Puts an idle slot to work. What the system has at once is taken at once, until the slot holds a connection
+ * or waits. */
 static void slot_submit(pl__accept_slot *slot)
 {
     pl_listener *listener = slot->listener;
@@ -147,7 +162,8 @@ static void slot_submit(pl__accept_slot *slot)
     }
 }
 
-/* --- Accepting --------------------------------------------------------------------------------------------------- */
+/* --- Accepting
+ * --------------------------------------------------------------------------------------------------- */
 
 static void accept_cancel(pl__op *op)
 {
@@ -213,7 +229,8 @@ int64_t pl_accept(pl_listener *listener, pl_stream **stream)
     return pl__op_wait(&op, pl_accept_start(&op, listener, stream));
 }
 
-/* --- Life -------------------------------------------------------------------------------------------------------- */
+/* --- Life
+ * -------------------------------------------------------------------------------------------------------- */
 
 static int listener_open(pl_listener *listener, const pl_address *address, const pl_listen_options *options)
 {
@@ -232,7 +249,8 @@ static int listener_open(pl_listener *listener, const pl_address *address, const
     return result;
 }
 
-int pl__listener_create(pl_listener **out, pl_loop *loop, const pl_address *address, const pl_listen_options *options)
+int pl__listener_create(pl_listener **out, pl_loop *loop, const pl_address *address,
+                        const pl_listen_options *options)
 {
     pl_listener *listener = pl__allocate_zeroed(sizeof *listener);
     if (!listener)
@@ -242,14 +260,15 @@ int pl__listener_create(pl_listener **out, pl_loop *loop, const pl_address *addr
     pl__list_init(&listener->waiters);
     listener->loop = loop;
     listener->references = 1;
+    listener->owned = true;
     listener->pause_length = options->emfile_pause > 0 ? options->emfile_pause : PL_SECONDS(1);
     pl__loop_hold(loop);
     int opened = listener_open(listener, address, options);
     if (opened < 0) {
-        listener_unref(listener);
+        pl_listener_unref(listener);
         return opened;
     }
-    listener->references++; /* the open handle's */
+    listener->references++; /* the list's */
     pl__list_push_back(&loop->listeners, &listener->node);
     for (size_t i = 0; i < PL__ACCEPT_SLOTS; i++) {
         listener->slots[i].listener = listener;
@@ -275,6 +294,14 @@ int pl_listener_address(pl_listener *listener, pl_address *address)
     return result;
 }
 
+static void close_handle(pl_listener *listener)
+{
+    pl__request request = {.kind = PL__REQUEST_HANDLE_CLOSE};
+    listener->loop->proactor->type->detach(listener->loop->proactor, &listener->handle);
+    (void)control(listener, &request);
+    PL__CHECK(listener->handle.object == PL__NO_OBJECT);
+}
+
 /* Slots that were not delivered yet point into the listener, even if the proactor is done with them. */
 static bool has_slots_out(const pl_listener *listener)
 {
@@ -287,14 +314,14 @@ static bool has_slots_out(const pl_listener *listener)
 
 static void close_if_idle(pl_listener *listener)
 {
-    if (!listener->closed || listener->handle.object == PL__NO_OBJECT || has_slots_out(listener))
+    if (!listener->closed || !pl__node_is_linked(&listener->node))
         return;
-    pl__request request = {.kind = PL__REQUEST_HANDLE_CLOSE};
-    listener->loop->proactor->type->detach(listener->loop->proactor, &listener->handle);
-    (void)control(listener, &request);
-    PL__CHECK(listener->handle.object == PL__NO_OBJECT);
+    if (listener->handle.object != PL__NO_OBJECT && listener->handle.in_flight == 0)
+        close_handle(listener);
+    if (has_slots_out(listener))
+        return;
     pl__node_unlink(&listener->node);
-    listener_unref(listener);
+    pl_listener_unref(listener); /* the one of what is open or in flight */
 }
 
 static void begin_close(pl_listener *listener)
@@ -316,12 +343,14 @@ void pl_listener_close(pl_listener *listener)
 {
     if (!listener)
         return;
+    PL__CHECK(listener->owned);
+    listener->owned = false;
     begin_close(listener);
-    listener_unref(listener);
+    pl_listener_unref(listener);
 }
 
 void pl__listeners_close(pl_loop *loop)
 {
     PL__LIST_EACH(node, &loop->listeners)
-        begin_close(PL__CONTAINER_OF(node, pl_listener, node));
+    begin_close(PL__CONTAINER_OF(node, pl_listener, node));
 }

@@ -14,8 +14,9 @@
 
 enum {
     PL__TASK_BUDGET = 256,
-    PL__POLLS_SKIPPED = 64,          /* iterations that may pass without a poll while there is ready work, */
-    PL__POLL_SKIP_NANOSECONDS = 50000 /* and for how long */
+    PL__POLLS_SKIPPED = 64, /* iterations that may pass without a poll while there is ready work, */
+    PL__POLL_SKIP_NANOSECONDS = 50000, /* and for how long; */
+    PL__SKIPS_PER_CLOCK = 8 /* which is looked at once in so many, since reading a clock costs too */
 };
 
 static PL__THREAD_LOCAL pl_loop *running_loop;
@@ -31,7 +32,23 @@ PL__NOIPA pl_loop *pl_loop_running(void)
     return running_loop;
 }
 
-/* --- Making and holding ------------------------------------------------------------------------------------------ */
+/* A child made by fork has the parent's memory, but neither its loop's system objects nor its place in a run.
+ */
+static void forget_loops(void)
+{
+    set_running(NULL);
+    pl__atomic_pointer_store(&default_loop, NULL);
+}
+
+static void watch_forks(void)
+{
+    static pl__atomic_u32 watching;
+    if (pl__atomic_u32_exchange(&watching, 1) == 0)
+        pl__process_on_fork(forget_loops);
+}
+
+/* --- Making and holding
+ * ------------------------------------------------------------------------------------------ */
 
 static bool debug_wanted(const pl_loop_options *options)
 {
@@ -98,6 +115,7 @@ int pl_loop_create_checked(pl_loop **loop, const pl_loop_options *options, uint3
     if (!loop || options->size != sizeof *options || options->task_budget > UINT32_MAX)
         return PL_EINVAL;
     *loop = NULL;
+    watch_forks();
     pl_loop *made = pl__allocate_zeroed(sizeof *made);
     if (!made)
         return PL_ENOMEM;
@@ -177,7 +195,8 @@ pl_duration pl_loop_time(pl_loop *loop)
     return loop && !loop->closed ? pl__loop_now(loop) : PL_EINVAL;
 }
 
-/* --- The seam ---------------------------------------------------------------------------------------------------- */
+/* --- The seam
+ * ---------------------------------------------------------------------------------------------------- */
 
 bool pl__loop_submit(pl_loop *loop, pl__completion *completion)
 {
@@ -202,7 +221,8 @@ int pl__loop_control(pl_loop *loop, pl__request *request)
     return loop->proactor->type->control(loop->proactor, request);
 }
 
-/* --- Iterating --------------------------------------------------------------------------------------------------- */
+/* --- Iterating
+ * --------------------------------------------------------------------------------------------------- */
 
 static bool has_ready_work(const pl_loop *loop)
 {
@@ -230,12 +250,20 @@ static void poll_and_deliver(pl_loop *loop, int64_t deadline)
     }
 }
 
+static bool may_skip_poll(pl_loop *loop)
+{
+    if (loop->stopping || loop->skipped >= PL__POLLS_SKIPPED)
+        return false;
+    if (loop->skipped % PL__SKIPS_PER_CLOCK != 0)
+        return true;
+    return pl__loop_now(loop) - loop->polled < PL__POLL_SKIP_NANOSECONDS;
+}
+
 /* With ready work the system is asked only now and then: a poll costs more than most callbacks. */
 static void look_at_system(pl_loop *loop, int64_t limit)
 {
     bool busy = has_ready_work(loop);
-    if (busy && !loop->stopping && loop->skipped < PL__POLLS_SKIPPED &&
-        pl__loop_now(loop) - loop->polled < PL__POLL_SKIP_NANOSECONDS) {
+    if (busy && may_skip_poll(loop)) {
         loop->skipped++;
         return;
     }
@@ -268,13 +296,14 @@ static void iterate(pl_loop *loop, int64_t limit)
     run_ready(loop);
 }
 
-static int loop_enter(pl_loop *loop)
+/* Closing may happen while another loop of this thread runs; running may not. */
+static int loop_enter(pl_loop *loop, bool inside_another)
 {
     if (!loop)
         return PL_EINVAL;
     if (loop->closed)
         return PL_ECLOSED;
-    if (loop->running || pl_loop_running())
+    if (loop->running || (pl_loop_running() && !inside_another))
         return PL_EBUSY;
     if (loop->thread && loop->thread != pl__thread_id())
         return PL_ETHREAD;
@@ -283,6 +312,7 @@ static int loop_enter(pl_loop *loop)
         return entered;
     loop->thread = pl__thread_id();
     loop->running = true;
+    loop->outer = pl_loop_running();
     set_running(loop);
     return PL_OK;
 }
@@ -290,7 +320,7 @@ static int loop_enter(pl_loop *loop)
 static void loop_leave(pl_loop *loop)
 {
     PL__CHECK(loop->running && pl_loop_running() == loop && !loop->current);
-    set_running(NULL);
+    set_running(loop->outer);
     loop->running = false;
     loop->stopping = false;
     pl__fiber_host_leave(&loop->host);
@@ -298,7 +328,7 @@ static void loop_leave(pl_loop *loop)
 
 int pl_loop_run_forever(pl_loop *loop)
 {
-    int entered = loop_enter(loop);
+    int entered = loop_enter(loop, false);
     if (entered < 0)
         return entered;
     do {
@@ -310,7 +340,7 @@ int pl_loop_run_forever(pl_loop *loop)
 
 int pl_loop_run_once(pl_loop *loop, pl_duration limit)
 {
-    int entered = loop_enter(loop);
+    int entered = loop_enter(loop, false);
     if (entered < 0)
         return entered;
     iterate(loop, pl__deadline_after(pl__loop_now(loop), limit));
@@ -348,17 +378,18 @@ int64_t pl_loop_run_until_complete(pl_loop *loop, pl_future *future)
     return pl__future_is_done(future) ? pl__future_take(future) : PL_ESTOPPED;
 }
 
-/* --- Closing ----------------------------------------------------------------------------------------------------- */
+/* --- Closing
+ * ----------------------------------------------------------------------------------------------------- */
 
 /* Runs until the tasks have ended. False: those that are left ignore their cancel. */
 static bool end_tasks(pl_loop *loop)
 {
     PL__LIST_EACH(node, &loop->tasks)
-        pl__task_cancel_whole(PL__CONTAINER_OF(node, pl_task, node));
+    pl__task_cancel_whole(PL__CONTAINER_OF(node, pl_task, node));
     while (!pl__list_is_empty(&loop->tasks)) {
         bool hopeless = true;
         PL__LIST_EACH(node, &loop->tasks)
-            hopeless = hopeless && PL__CONTAINER_OF(node, pl_task, node)->cancels_ignored > PL__CANCELS_IGNORED;
+        hopeless = hopeless && PL__CONTAINER_OF(node, pl_task, node)->cancels_ignored > PL__CANCELS_IGNORED;
         if (hopeless)
             return false;
         iterate(loop, PL_FOREVER);
@@ -376,10 +407,11 @@ static void leave_tasks_behind(pl_loop *loop)
 {
     for (pl__node *node; (node = pl__list_pop_front(&loop->tasks));) {
         pl_task *task = PL__CONTAINER_OF(node, pl_task, node);
-        pl__loop_report(loop, "a task would not end and is left behind", PL_ECANCELED, 0, pl_task_name(task), NULL);
+        pl__loop_report(loop, "a task would not end and is left behind", PL_ECANCELED, 0, pl_task_name(task),
+                        NULL);
         task->wake.fn = leave_suspended;
         PL__LIST_EACH(operation, &task->operations)
-            pl__op_cancel(PL__CONTAINER_OF(operation, pl__op, node), PL_ECANCELED);
+        pl__op_cancel(PL__CONTAINER_OF(operation, pl__op, node), PL_ECANCELED);
     }
 }
 
@@ -389,8 +421,9 @@ static void end_operations(pl_loop *loop)
     pl__listeners_close(loop);
     pl__streams_close(loop);
     PL__LIST_EACH(node, &loop->operations)
-        pl__op_cancel(PL__CONTAINER_OF(node, pl__op, node), PL_ECANCELED);
-    while (loop->in_flight > 0 || !pl__list_is_empty(&loop->streams) || !pl__list_is_empty(&loop->operations))
+    pl__op_cancel(PL__CONTAINER_OF(node, pl__op, node), PL_ECANCELED);
+    while (loop->in_flight > 0 || !pl__list_is_empty(&loop->streams) ||
+           !pl__list_is_empty(&loop->listeners) || !pl__list_is_empty(&loop->operations))
         iterate(loop, PL_FOREVER);
 }
 
@@ -404,7 +437,7 @@ int pl_loop_close(pl_loop *loop)
 {
     if (!loop || loop->closed)
         return PL_OK;
-    int entered = loop_enter(loop);
+    int entered = loop_enter(loop, true);
     if (entered < 0)
         return entered;
     loop->closing = true;
@@ -426,7 +459,8 @@ int pl_loop_close(pl_loop *loop)
     return ended ? PL_OK : PL_ESTATE;
 }
 
-/* --- Reports ----------------------------------------------------------------------------------------------------- */
+/* --- Reports
+ * ----------------------------------------------------------------------------------------------------- */
 
 static void print_report(const pl_report *report)
 {
@@ -465,8 +499,8 @@ void pl_loop_report(pl_loop *loop, const pl_report *report)
     loop->reporting = false;
 }
 
-void pl__loop_report(pl_loop *loop, const char *message, int64_t error, int32_t system_error, const char *task,
-                     const char *where)
+void pl__loop_report(pl_loop *loop, const char *message, int64_t error, int32_t system_error,
+                     const char *task, const char *where)
 {
     const pl_report report = {
         .message = message, .error = error, .system_error = system_error, .task = task, .where = where};

@@ -1,4 +1,5 @@
-/* The loop, from the inside: what an iteration needs, and the lists of all that must end before the loop does. */
+/* The loop, from the inside: what an iteration needs, and the lists of all that must end before the loop
+ * does. */
 #ifndef PROLOOP_SRC_LOOP_H
 #define PROLOOP_SRC_LOOP_H
 
@@ -16,10 +17,10 @@ struct pl_loop {
     pl__proactor *proactor;
     pl__list ready; /* pl__callback, first in first out */
     pl__timer_heap timers;
-    pl_task *current;   /* the task that runs now */
-    size_t in_flight;   /* completions that the proactor has */
-    uint32_t skipped;   /* iterations since the last poll */
-    int64_t polled;     /* when that was */
+    pl_task *current; /* the task that runs now */
+    size_t in_flight; /* completions that the proactor has */
+    uint32_t skipped; /* iterations since the last poll */
+    int64_t polled;   /* when that was */
     uint32_t task_budget;
     size_t stack_size;
 
@@ -29,7 +30,8 @@ struct pl_loop {
     bool closed;  /* only the memory is left, for those who hold it */
     uint32_t references;
     bool debug;
-    bool reporting; /* inside the exception handler */
+    bool reporting;  /* inside the exception handler */
+    pl_loop *outer;  /* the loop that runs in this thread and closes this one */
     uint64_t thread; /* the thread it is bound to; 0: none yet */
 
     pl__list tasks;      /* pl_task, not done, in the order they were made */
@@ -77,7 +79,7 @@ int pl__loop_control(pl_loop *loop, pl__request *request);
 int64_t pl__loop_now(pl_loop *loop);
 
 /* A report with these parts. */
-void pl__loop_report(pl_loop *loop, const char *message, int64_t error, int32_t system_error, const char *task,
-                     const char *where);
+void pl__loop_report(pl_loop *loop, const char *message, int64_t error, int32_t system_error,
+                     const char *task, const char *where);
 
 #endif

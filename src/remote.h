@@ -1,8 +1,8 @@
 /* A loop seen from other threads: a lock-free inbox of calls, and one wake at most in flight.
  *
- * Posting pushes onto a stack whose head is one atomic pointer; whoever finds it empty wakes the loop. The loop takes the
- * whole stack at once and turns it round, so calls run in the order in which they were posted. A closed remote's head is a
- * mark that no push gets past.
+ * Posting pushes onto a stack whose head is one atomic pointer; whoever finds it empty wakes the loop. The
+ * loop takes the whole stack at once and turns it round, so calls run in the order in which they were posted.
+ * A closed remote's head is a mark that no push gets past.
  */
 #ifndef PROLOOP_SRC_REMOTE_H
 #define PROLOOP_SRC_REMOTE_H
@@ -14,9 +14,9 @@
 #include "atomic.h"
 
 struct pl_remote {
-    pl__atomic_pointer inbox;  /* pl__call, the last one first */
+    pl__atomic_pointer inbox; /* pl__call, the last one first */
     pl__atomic_u32 references;
-    pl__atomic_u32 posting;    /* posters that may still touch the loop */
+    pl__atomic_u32 posting; /* posters that may still touch the loop */
     pl_loop *loop;
 };
 

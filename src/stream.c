@@ -1,12 +1,14 @@
 /* Streams: one reader, a queue of writers, and an orderly end.
  *
- * A read is one completion, in the operation that waits for it. Writes are operations in a queue; the first one has its
- * completion submitted, again and again until its bytes are gone, and then the next has its turn. What the system takes
- * at once never suspends anybody.
+ * A read is one completion, in the operation that waits for it. Writes are operations in a queue; the first
+ * one has its completion submitted, again and again until its bytes are gone, and then the next has its turn.
+ * What the system takes at once never suspends anybody.
  *
- * Closing is two things: the user's part ends at once (calls get PL_ECLOSED, the reader is cancelled), the handle's part
- * ends when nothing of it is in flight any more, after the queue has drained or `linger` has run out. The struct goes with
- * the last reference: the owner's, the open handle's, and one for each operation.
+ * Closing is two things: the user's part ends at once (calls get PL_ECLOSED, the reader is cancelled), the
+ * handle's part within `linger`: the queue goes out, the peer is told that no more will come, and what it
+ * still sends is read and dropped until it ends too. (A socket that is closed with unread input resets the
+ * connection, and the reset overtakes what was written.) The struct goes with the last reference: the
+ * owner's, the open handle's, and one for each operation.
  */
 #include "stream.h"
 
@@ -18,13 +20,15 @@
 #include "task.h"
 
 enum {
-    PL__SENDS_PER_TURN = 16, /* then others have theirs */
+    PL__SENDS_PER_TURN = 16,  /* then others have theirs */
+    PL__READS_PER_CLOSE = 64, /* in one go, of what nobody will look at */
     PL__LINGER_SECONDS = 5
 };
 
 static void close_if_idle(pl_stream *stream);
 
-/* --- Life -------------------------------------------------------------------------------------------------------- */
+/* --- Life
+ * -------------------------------------------------------------------------------------------------------- */
 
 int pl__stream_create(pl_stream **out, pl_loop *loop)
 {
@@ -73,7 +77,8 @@ void pl_stream_unref(pl_stream *stream)
     PL__CHECK(stream->references > 0);
     if (--stream->references > 0)
         return;
-    PL__CHECK(stream->handle.object == PL__NO_OBJECT && !stream->reader && pl__list_is_empty(&stream->writes));
+    PL__CHECK(stream->handle.object == PL__NO_OBJECT && !stream->reader &&
+              pl__list_is_empty(&stream->writes));
     pl_loop *loop = stream->loop;
     if (stream->lent && !loop->closed)
         pl__buffer_give(&loop->buffers, stream->lent);
@@ -98,7 +103,8 @@ static int control(pl_stream *stream, pl__request request)
     return pl__loop_control(stream->loop, &request);
 }
 
-/* --- Reading ----------------------------------------------------------------------------------------------------- */
+/* --- Reading
+ * ----------------------------------------------------------------------------------------------------- */
 
 static const pl__op_type read_type = {.name = "read", .cancel = pl__op_cancel_completion};
 
@@ -111,6 +117,8 @@ static void read_finished(pl__completion *completion)
     int64_t result = pl__completion_take(completion);
     if (result > 0)
         stream->bytes_read += result;
+    else if (result != PL_ECANCELED)
+        stream->ended = true;
     if (result > 0 && op->output) {
         PL__CHECK(!stream->lent && completion->as.receive.data);
         stream->lent = completion->as.receive.data;
@@ -190,7 +198,8 @@ int pl_read_return(pl_stream *stream)
     return PL_OK;
 }
 
-/* --- Writing ----------------------------------------------------------------------------------------------------- */
+/* --- Writing
+ * ----------------------------------------------------------------------------------------------------- */
 
 static void write_cancel(pl__op *op);
 static void write_finished(pl__completion *completion);
@@ -301,7 +310,7 @@ static bool send_piece(pl__op *op)
 
 static void shut_down(pl_stream *stream)
 {
-    if (stream->shut && !stream->shut_done && !stream->closed && stream->write_error == 0) {
+    if (stream->shut && !stream->shut_done && stream->write_error == 0) {
         stream->shut_done = true;
         (void)control(stream, (pl__request){.kind = PL__REQUEST_SOCKET_SHUTDOWN});
     }
@@ -503,13 +512,63 @@ int pl_stream_shutdown(pl_stream *stream)
     return PL_OK;
 }
 
-/* --- Closing ----------------------------------------------------------------------------------------------------- */
+/* --- Closing
+ * ----------------------------------------------------------------------------------------------------- */
+
+/* Whether bytes of ours may still be on their way to a peer that a reset would reach first. */
+static bool wants_drain(const pl_stream *stream)
+{
+    return !stream->drained && !stream->dropping && !stream->ended && stream->bytes_written > 0 &&
+           stream->write_error == 0 && stream->linger > 0;
+}
+
+/* Takes the result of one read of the drain. */
+static void drain_take(pl_stream *stream)
+{
+    if (pl__completion_take(&stream->drain) > 0)
+        pl__buffer_give(&stream->loop->buffers, stream->drain.as.receive.data);
+    else
+        stream->drained = true;
+}
+
+static void drain_finished(pl__completion *completion)
+{
+    pl_stream *stream = PL__CONTAINER_OF(completion, pl_stream, drain);
+    drain_take(stream);
+    close_if_idle(stream);
+}
+
+static bool arm_linger(pl_stream *stream);
+
+/* Reads and drops what the peer sends. False: that is over. */
+static bool drain(pl_stream *stream)
+{
+    stream->shut = true;
+    shut_down(stream);
+    if (!arm_linger(stream))
+        return false;
+    for (int reads = 0; !stream->drained; reads++) {
+        if (reads == PL__READS_PER_CLOSE) /* it sends without end: that is answered by a reset */
+            return false;
+        stream->drain =
+            (pl__completion){.kind = PL__RECEIVE, .handle = &stream->handle, .deliver = drain_finished};
+        stream->drain.as.receive.size = PL__BUFFER_SIZE;
+        stream->drain.as.receive.pool = &stream->loop->buffers;
+        if (pl__loop_submit(stream->loop, &stream->drain))
+            return true;
+        drain_take(stream);
+    }
+    return false;
+}
 
 static void close_if_idle(pl_stream *stream)
 {
-    if (!stream->closed || stream->handle.object == PL__NO_OBJECT || stream->handle.in_flight > 0 || stream->reader ||
-        !pl__list_is_empty(&stream->writes))
+    if (!stream->closed || stream->handle.object == PL__NO_OBJECT || stream->reader ||
+        !pl__list_is_empty(&stream->writes) || stream->drain.state != PL__IDLE)
         return;
+    if (wants_drain(stream) && drain(stream))
+        return;
+    PL__CHECK(stream->handle.in_flight == 0);
     (void)pl__timer_stop(&stream->linger_timer);
     if (pl__node_is_linked(&stream->pump.node))
         pl__node_unlink(&stream->pump.node);
@@ -526,7 +585,8 @@ static void drop_writes(pl_stream *stream)
     if (stream->dropping)
         return;
     stream->dropping = true;
-    (void)control(stream, (pl__request){.kind = PL__REQUEST_SOCKET_OPTION, .option = PL__OPTION_RESET, .value = 1});
+    (void)control(stream,
+                  (pl__request){.kind = PL__REQUEST_SOCKET_OPTION, .option = PL__OPTION_RESET, .value = 1});
     /* From the back: those behind the first have not begun, and end here and now. */
     for (pl__op *op; (op = last_write(stream));) {
         bool first = op == first_write(stream);
@@ -539,11 +599,24 @@ static void drop_writes(pl_stream *stream)
 static void linger_over(void *arg)
 {
     pl_stream *stream = pl_stream_ref(arg);
-    pl__loop_report(stream->loop, "a closed stream could not write everything in time, and is reset", PL_ETIMEDOUT, 0,
-                    NULL, NULL);
-    drop_writes(stream);
+    if (!pl__list_is_empty(&stream->writes)) {
+        pl__loop_report(stream->loop, "a closed stream could not write everything in time, and is reset",
+                        PL_ETIMEDOUT, 0, NULL, NULL);
+        drop_writes(stream);
+    }
+    stream->drained = true;
+    pl__loop_cancel(stream->loop, &stream->drain);
     close_if_idle(stream);
     pl_stream_unref(stream);
+}
+
+/* The limit of the whole close. False: there is no memory for it. */
+static bool arm_linger(pl_stream *stream)
+{
+    if (stream->linger_timer.loop)
+        return true;
+    int64_t deadline = pl__deadline_after(pl__loop_now(stream->loop), stream->linger);
+    return pl__timer_start_at(&stream->linger_timer, stream->loop, deadline, linger_over, stream) == PL_OK;
 }
 
 static void begin_close(pl_stream *stream, bool reset)
@@ -558,9 +631,7 @@ static void begin_close(pl_stream *stream, bool reset)
     if (reset) {
         drop_writes(stream);
     } else if (!was_closed && !pl__list_is_empty(&stream->writes)) {
-        int64_t deadline = pl__deadline_after(pl__loop_now(stream->loop), stream->linger);
-        if (stream->linger <= 0 ||
-            pl__timer_start_at(&stream->linger_timer, stream->loop, deadline, linger_over, stream) < 0)
+        if (stream->linger <= 0 || !arm_linger(stream))
             drop_writes(stream);
     }
     close_if_idle(stream);
@@ -594,14 +665,16 @@ void pl_stream_drop(void *stream)
 
 void pl__streams_close(pl_loop *loop)
 {
-    PL__LIST_EACH(node, &loop->streams) {
+    PL__LIST_EACH(node, &loop->streams)
+    {
         pl_stream *stream = PL__CONTAINER_OF(node, pl_stream, node);
         if (!stream->closed)
             begin_close(stream, true);
     }
 }
 
-/* --- Settings and facts ------------------------------------------------------------------------------------------ */
+/* --- Settings and facts
+ * ------------------------------------------------------------------------------------------ */
 
 int pl_stream_set_linger(pl_stream *stream, pl_duration linger)
 {
@@ -616,7 +689,8 @@ static int set_option(pl_stream *stream, uint8_t option, int64_t value)
     int checked = check_open(stream);
     if (checked < 0)
         return checked;
-    return control(stream, (pl__request){.kind = PL__REQUEST_SOCKET_OPTION, .option = option, .value = value});
+    return control(stream,
+                   (pl__request){.kind = PL__REQUEST_SOCKET_OPTION, .option = option, .value = value});
 }
 
 int pl_stream_set_nodelay(pl_stream *stream, int on)

@@ -16,6 +16,7 @@ struct pl_stream {
     void *lent;      /* the buffer lent by pl_read_borrow */
     pl__list writes; /* pl__op, the first one being sent */
     pl__callback pump;
+    pl__completion drain; /* after close: reads and drops what the peer still sends */
     pl__timer linger_timer;
     pl_duration linger;
     int64_t bytes_written;
@@ -26,6 +27,8 @@ struct pl_stream {
     bool dropping; /* what is queued is being dropped */
     bool shut;     /* nothing may be written any more */
     bool shut_done;
+    bool ended;   /* the peer sends no more, or the connection is lost */
+    bool drained; /* nothing is left to wait for */
 };
 
 /* A stream without a handle, with the owner's reference. PL_OK, PL_ENOMEM. */

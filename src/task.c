@@ -1,8 +1,9 @@
 /* Tasks: see task.h.
  *
- * One step of a task is one resume of its fiber from the loop's stack: task_step sets loop->current, switches, and looks
- * afterwards whether the function has returned. The fiber is taken at the first step, so a task that is cancelled before
- * it ran never had a stack, and it is given back parked, so the next task starts on it without making one.
+ * One step of a task is one resume of its fiber from the loop's stack: task_step sets loop->current,
+ * switches, and looks afterwards whether the function has returned. The fiber is taken at the first step, so
+ * a task that is cancelled before it ran never had a stack, and it is given back parked, so the next task
+ * starts on it without making one.
  */
 #include "task.h"
 
@@ -21,7 +22,8 @@ static void task_destroy(pl_future *future);
 
 static const pl__future_type task_type = {.cancel = task_future_cancel, .destroy = task_destroy};
 
-/* --- From spawn to the end --------------------------------------------------------------------------------------- */
+/* --- From spawn to the end
+ * --------------------------------------------------------------------------------------- */
 
 static void task_step(void *arg);
 static void task_main(void *arg);
@@ -92,7 +94,8 @@ int pl__task_spawn(pl_task **out, pl_task_fn *fn, void *arg, const pl_task_optio
     pl_task *task = task_take(loop);
     if (!task)
         return PL_ENOMEM;
-    *task = (pl_task){.fn = fn, .arg = arg, .drop = options->drop, .stack_size = options->stack_size, .group = group};
+    *task = (pl_task){
+        .fn = fn, .arg = arg, .drop = options->drop, .stack_size = options->stack_size, .group = group};
     pl__future_init(&task->future, &task_type, loop);
     pl__loop_hold(loop);
     pl__list_init(&task->operations);
@@ -204,7 +207,8 @@ static void task_destroy(pl_future *future)
     pl__loop_release(loop);
 }
 
-/* --- Waiting ----------------------------------------------------------------------------------------------------- */
+/* --- Waiting
+ * ----------------------------------------------------------------------------------------------------- */
 
 pl_task *pl__task_running(void)
 {
@@ -393,7 +397,8 @@ int pl_check_cancelled(void)
     return pl__task_is_cancelled(task) ? PL_ECANCELED : PL_OK;
 }
 
-/* --- Sleep ------------------------------------------------------------------------------------------------------- */
+/* --- Sleep
+ * ------------------------------------------------------------------------------------------------------- */
 
 typedef struct pl__sleep {
     pl_future future;
@@ -441,7 +446,8 @@ int pl_sleep(pl_duration delay)
     return pl_sleep_until(pl__deadline_after(pl__loop_now(task->future.loop), delay));
 }
 
-/* --- Cancelling -------------------------------------------------------------------------------------------------- */
+/* --- Cancelling
+ * -------------------------------------------------------------------------------------------------- */
 
 static bool task_future_cancel(pl_future *future)
 {
@@ -488,7 +494,8 @@ void pl__task_cancel_whole(pl_task *task)
     pl__task_interrupt(task);
 }
 
-/* --- What a task is ---------------------------------------------------------------------------------------------- */
+/* --- What a task is
+ * ---------------------------------------------------------------------------------------------- */
 
 pl_task *pl_task_ref(pl_task *task)
 {
@@ -528,4 +535,3 @@ pl_loop *pl_task_loop(const pl_task *task)
 {
     return task ? task->future.loop : NULL;
 }
-

@@ -60,4 +60,7 @@ bool pl__thread_is_main(void);
 void pl__thread_yield(void);
 uint64_t pl__process_id(void);
 
+/* Calls `child` in every child that the process forks from now on. Windows has no fork. */
+void pl__process_on_fork(void (*child)(void));
+
 #endif

@@ -63,7 +63,8 @@ static int heap_resize(pl__timer_heap *heap, size_t capacity)
 {
     if (capacity > SIZE_MAX / sizeof(pl__timer_entry))
         return PL_ENOMEM;
-    pl__timer_entry *entries = pl__reallocate(heap->entries, heap->capacity * sizeof *entries, capacity * sizeof *entries);
+    pl__timer_entry *entries =
+        pl__reallocate(heap->entries, heap->capacity * sizeof *entries, capacity * sizeof *entries);
     if (!entries)
         return PL_ENOMEM;
     heap->entries = entries;
@@ -135,7 +136,8 @@ void pl__timer_heap_destroy(pl__timer_heap *heap)
     memset(heap, 0, sizeof *heap);
 }
 
-/* --- Public ------------------------------------------------------------------------------------------------------ */
+/* --- Public
+ * ------------------------------------------------------------------------------------------------------ */
 
 int pl_timer_start_at(pl_timer *timer, pl_loop *loop, pl_duration deadline, pl_callback_fn *fn, void *arg)
 {

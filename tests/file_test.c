@@ -409,6 +409,7 @@ TASK_CASE(started_calls_give_the_same)
 {
     pl_op op = {0};
     pl_file *file = NULL;
+    pl_file *none = NULL;
     pl_file_info info = {0};
     char path[] = ROOT "/a";
     char data[8];
@@ -423,8 +424,9 @@ TASK_CASE(started_calls_give_the_same)
     memset(path, 'x', sizeof path - 1);
     CHECK_EQ_INT(pl_op_await(&op), PL_OK);
     CHECK_EQ_INT(end_of(pl_file_read_start(&op, file, data, sizeof data, 1), &op), 4);
-    CHECK_EQ_INT(end_of(pl_file_open_start(&op, &file, ROOT "/none", NULL), &op), PL_ENOENT);
+    CHECK_EQ_INT(end_of(pl_file_open_start(&op, &none, ROOT "/none", NULL), &op), PL_ENOENT);
     CHECK(pl_op_system_error(&op) != 0);
+    CHECK(none == NULL);
     pl_file_close(file);
     end();
 }

@@ -7,7 +7,8 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
-#include <cinttypes>
+#include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <cstring>
 #include <memory>

@@ -80,7 +80,8 @@ TASK_CASE(ipv6_is_served)
 
 TASK_CASE(a_name_is_listened_at)
 {
-    check_served("localhost", "localhost", NULL);
+    if (!skip_without_names())
+        check_served("localhost", "localhost", NULL);
 }
 
 TASK_CASE(no_host_is_every_address)
@@ -112,7 +113,7 @@ TASK_CASE(a_port_in_use_is_refused)
     REQUIRE(listen_here(&first, &port));
     CHECK_EQ_INT(pl_tcp_listen(&second, "127.0.0.1", port, NULL), PL_EADDRINUSE);
     CHECK(second == NULL);
-    pl_listener_close(first);
+    close_listener(first);
     CHECK_EQ_INT(pl_tcp_listen(&second, "127.0.0.1", port, NULL), PL_OK);
     pl_listener_close(second);
 }
@@ -133,7 +134,7 @@ TASK_CASE(a_port_with_connections_that_are_over_is_taken_again)
     pl_stream_close(server); /* the server's end is the one in TIME_WAIT */
     CHECK_EQ_INT(read_to_end(client), 0);
     pl_stream_close(client);
-    pl_listener_close(listener);
+    close_listener(listener);
     listener = NULL;
     CHECK_EQ_INT(pl_tcp_listen(&listener, "127.0.0.1", port, NULL), PL_OK);
     pl_listener_close(listener);
@@ -168,7 +169,10 @@ TASK_CASE(an_address_that_is_not_ours_is_refused)
 TASK_CASE(a_name_that_is_unknown_is_refused)
 {
     pl_listener *listener = NULL;
-    int64_t rc = pl_tcp_listen(&listener, "does-not-exist.invalid", 0, NULL);
+    int64_t rc;
+    if (skip_without_names())
+        return;
+    rc = pl_tcp_listen(&listener, "does-not-exist.invalid", 0, NULL);
     CHECK(rc == PL_ENAME || rc == PL_ENAMEAGAIN);
     CHECK(listener == NULL);
 }
@@ -576,24 +580,51 @@ TASK_CASE(a_busy_operation_is_refused)
     pl_listener_close(listener);
 }
 
-/* The loop closes what is open; the operation and the pointers end with it. */
-TASK_CASE(a_listener_left_open_ends_with_its_loop)
+static struct {
+    pl_op op;
+    pl_listener *listener;
+    pl_stream *streams[6];
+    pl_stream *waiting;
+} left;
+
+static void leave_open(void)
 {
-    static pl_op op;
-    static pl_listener *listener;
-    static pl_stream *stream;
-    static pl_stream *clients[3];
     uint16_t port;
-    size_t i;
-    memset(&op, 0, sizeof op);
-    stream = NULL;
-    REQUIRE(listen_here(&listener, &port));
-    for (i = 0; i < sizeof clients / sizeof clients[0]; i++)
-        CHECK_EQ_INT(pl_tcp_connect(&clients[i], "127.0.0.1", port, NULL), PL_OK);
-    CHECK_EQ_INT(pl_accept(listener, &stream), PL_OK);
-    CHECK_EQ_INT(pl_accept(listener, &stream), PL_OK);
-    CHECK_EQ_INT(pl_accept(listener, &stream), PL_OK);
-    CHECK_EQ_INT(pl_accept_start(&op, listener, &stream), PL_OK);
+    int i;
+    memset(&left, 0, sizeof left);
+    REQUIRE(listen_here(&left.listener, &port));
+    for (i = 0; i < 5; i++)
+        CHECK_EQ_INT(pl_tcp_connect(&left.streams[i], "127.0.0.1", port, NULL), PL_OK);
+    for (i = 0; i < 3; i++) {
+        CHECK_EQ_INT(pl_accept(left.listener, &left.streams[5]), PL_OK);
+        if (i < 2)
+            pl_stream_close(left.streams[5]);
+    }
+    for (i = 0; i < 2; i++) {
+        pl_stream *last = NULL;
+        CHECK_EQ_INT(pl_accept(left.listener, &last), PL_OK);
+        pl_stream_close(last);
+    }
+    CHECK_EQ_INT(pl_accept_start(&left.op, left.listener, &left.waiting), PL_OK);
+}
+
+/* The loop ends what is open and under way; the owners still give back what they own. */
+TEST_CASE(what_is_left_open_ends_with_its_loop)
+{
+    pl_address address;
+    int i;
+    loopback_run(t, leave_open, NULL);
+    CHECK(!pl_op_is_pending(&left.op));
+    CHECK_EQ_INT(pl_op_result(&left.op), PL_ECLOSED);
+    CHECK(left.waiting == NULL);
+    if (left.listener)
+        CHECK_EQ_INT(pl_listener_address(left.listener, &address), PL_ECLOSED);
+    pl_listener_close(left.listener);
+    for (i = 0; i < 6; i++) {
+        if (left.streams[i])
+            CHECK_EQ_INT(pl_stream_peer_address(left.streams[i], &address), PL_ECLOSED);
+        pl_stream_close(left.streams[i]);
+    }
 }
 
 TEST_SUITE(listener, TEST_BACKENDS_ALL,
@@ -623,4 +654,4 @@ TEST_SUITE(listener, TEST_BACKENDS_ALL,
            CASE(an_accept_is_bounded_by_a_timeout_and_never_early),
            CASE(an_accept_whose_connection_is_there_does_not_need_the_time),
            CASE(a_busy_operation_is_refused),
-           CASE(a_listener_left_open_ends_with_its_loop))
+           CASE(what_is_left_open_ends_with_its_loop))

@@ -26,6 +26,9 @@ void loopback_run(test_context *t, loopback_body *body, const pl_loop_options *o
 bool on_backend(const char *name);
 void skip_case(const char *reason);
 
+/* Skips the case, and is true, where there is no name look-up. */
+bool skip_without_names(void);
+
 /* A report to the loop's exception handler fails the case, unless it was announced. */
 void expect_reports(int least, int most);
 int reports_seen(void);
@@ -46,6 +49,12 @@ uint64_t throw_below(dice *d, uint64_t limit); /* 0 ... limit - 1 */
 
 /* Listens at 127.0.0.1, a port that the system chooses. */
 bool listen_here(pl_listener **listener, uint16_t *port);
+
+/* Closes it and waits until the system lets nobody in any more: what is in flight in it has to end first. */
+void close_listener(pl_listener *listener);
+
+/* A port of 127.0.0.1 at which nobody listens. */
+uint16_t silent_port(void);
 
 /* Two ends of one connection over 127.0.0.1; no listener is left. */
 bool connect_pair(pl_stream **client, pl_stream **server);

@@ -34,14 +34,14 @@ TASK_CASE(an_operation_tells_its_state)
     CHECK_EQ_INT(pl_op_result(&op), PL_ESTATE);
     CHECK_EQ_INT(pl_future_state(pl_op_future(&op)), PL_PENDING);
     CHECK_EQ_INT(pl_future_result(pl_op_future(&op)), PL_ESTATE);
-    CHECK_EQ_INT(pl_write(client, "abc", 3), PL_OK);
-    CHECK_EQ_INT(pl_op_await(&op), 3);
+    CHECK_EQ_INT(pl_write(client, "a", 1), PL_OK);
+    CHECK_EQ_INT(pl_op_await(&op), 1);
     CHECK(!pl_op_is_pending(&op));
-    CHECK_EQ_INT(pl_op_result(&op), 3);
+    CHECK_EQ_INT(pl_op_result(&op), 1);
     CHECK_EQ_INT(pl_future_state(pl_op_future(&op)), PL_FINISHED);
-    CHECK_EQ_INT(pl_op_await(&op), 3); /* as often as one likes */
-    CHECK_EQ_INT(pl_await(pl_op_future(&op)), 3);
-    CHECK_EQ_INT(pl_op_finish(&op), 3);
+    CHECK_EQ_INT(pl_op_await(&op), 1); /* as often as one likes */
+    CHECK_EQ_INT(pl_await(pl_op_future(&op)), 1);
+    CHECK_EQ_INT(pl_op_finish(&op), 1);
     close_both(client, server);
 }
 
@@ -57,9 +57,9 @@ TASK_CASE(an_operation_in_flight_is_busy_and_unharmed)
     CHECK_EQ_INT(pl_write_start(&op, server, "no", 2), PL_EBUSY);
     CHECK_EQ_INT(pl_read_borrow_start(&op, client, &lent), PL_EBUSY);
     CHECK(pl_op_is_pending(&op));
-    CHECK_EQ_INT(pl_write(client, "abc", 3), PL_OK);
-    CHECK_EQ_INT(pl_op_await(&op), 3);
-    CHECK_MEM(data, "abc", 3);
+    CHECK_EQ_INT(pl_write(client, "a", 1), PL_OK);
+    CHECK_EQ_INT(pl_op_await(&op), 1);
+    CHECK_EQ_INT(data[0], 'a');
     CHECK(connection_works(client, server)); /* "no" was never sent */
     close_both(client, server);
 }
@@ -122,11 +122,11 @@ TASK_CASE(cancelling_what_is_done_changes_nothing)
     pl_op op = {0};
     char data[8];
     REQUIRE(connect_pair(&client, &server));
-    CHECK_EQ_INT(pl_write(client, "abc", 3), PL_OK);
-    CHECK_EQ_INT(end_of(pl_read_start(&op, server, data, sizeof data), &op), 3);
+    CHECK_EQ_INT(pl_write(client, "a", 1), PL_OK);
+    CHECK_EQ_INT(end_of(pl_read_start(&op, server, data, sizeof data), &op), 1);
     CHECK_EQ_INT(pl_op_cancel(&op), PL_ESTATE);
-    CHECK_EQ_INT(pl_op_result(&op), 3);
-    CHECK_EQ_INT(pl_op_finish(&op), 3);
+    CHECK_EQ_INT(pl_op_result(&op), 1);
+    CHECK_EQ_INT(pl_op_finish(&op), 1);
     close_both(client, server);
 }
 
@@ -344,8 +344,8 @@ TASK_CASE(another_task_may_wait_for_an_operation)
     CHECK_EQ_INT(pl_read_start(&op, server, data, sizeof data), PL_OK);
     CHECK_EQ_INT(pl_spawn(&task, await_op, &op, NULL), PL_OK);
     CHECK_EQ_INT(pl_yield(), PL_OK);
-    CHECK_EQ_INT(pl_write(client, "abc", 3), PL_OK);
-    CHECK_EQ_INT(pl_task_await(task), 3);
+    CHECK_EQ_INT(pl_write(client, "a", 1), PL_OK);
+    CHECK_EQ_INT(pl_task_await(task), 1);
     pl_task_unref(task);
     CHECK(!pl_op_is_pending(&op));
     close_both(client, server);

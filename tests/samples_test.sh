@@ -1,127 +1,462 @@
 #!/bin/sh
-# Runs the samples as a user would: starts the server, talks to it, ends it by Ctrl-C.
+# Runs the samples as a user would, over loopback, and looks at what comes back.
 #
-#   samples_test.sh echo|httpd PROGRAMS SUFFIX [LAUNCHER...]
+#   sh samples_test.sh [--big] [--many] echo|httpd FOLDER [SUFFIX [RUNNER...]]
 #
-# PROGRAMS is the folder they are in, SUFFIX what their names end with, LAUNCHER what they run under, such as Wine.
-set -eu
+# FOLDER holds the programs, SUFFIX is ".exe" or nothing, RUNNER starts them if the system cannot ("wine"). --big also
+# fetches a file of 1 GiB, --many also opens 5,000 connections. Prints "ok NAME" or "FAIL NAME" for each thing looked at.
+#
+# Nothing sleeps. Whatever has to happen first is waited for: the first line of a server, the end of a client, a line of
+# a log. A server's output goes into a pipe from which this script reads; its Ctrl-C is SIGINT, which needs bash's job
+# control, because a shell without it starts background programs with SIGINT ignored.
 
+big=
+many=
+while :; do
+    case $1 in
+    --big) big=yes ;;
+    --many) many=yes ;;
+    *) break ;;
+    esac
+    shift
+done
 sample=$1
 programs=$2
 suffix=$3
-shift 3
-
-fail()
-{
-    echo "samples_test.sh: $*" >&2
-    cat "$work/server.out" "$work/server.err" >&2
-    exit 1
-}
-
-# wait_for SECONDS COMMAND...: until it holds
-wait_for()
-{
-    tries=$(($1 * 20))
-    shift
-    until "$@"; do
-        tries=$((tries - 1))
-        [ "$tries" -gt 0 ] || return 1
-        sleep 0.05
-    done
-}
-
-ended()
-{
-    [ -s "$work/server.code" ]
-}
-
-listens()
-{
-    ! ended || fail 'the server ended as soon as it was started'
-    address=$(tr -d '\r' <"$work/server.out" | sed -n 's/^listening on //p')
-    [ -n "$address" ]
-}
-
-# start_server COMMAND...: until it listens, on $address. A shell starts background commands with Ctrl-C ignored,
-# a terminal's user does not.
-start_server()
-{
-    (
-        env --default-signal=INT "$@" >"$work/server.out" 2>"$work/server.err" </dev/null &
-        echo $! >"$work/server.process"
-        code=0
-        wait $! || code=$?
-        echo "$code" >"$work/server.code"
-    ) &
-    wait_for 60 listens || fail 'the server does not listen'
-}
-
-# stop_server: Ctrl-C, and it ends with 0
-stop_server()
-{
-    ! ended || fail 'the server ended before it was asked to'
-    kill -INT "$(cat "$work/server.process")"
-    wait_for 30 ended || fail 'the server did not end after Ctrl-C'
-    [ "$(cat "$work/server.code")" -eq 0 ] || fail "the server ended with $(cat "$work/server.code")"
-}
-
-clean_up()
-{
-    ended || kill -KILL "$(cat "$work/server.process")" 2>/dev/null || :
-    wait
-    rm -rf "$work"
-}
-
-# expect STATUS URL [OPTION...]: the body into $work/body
-expect()
-{
-    wanted=$1
-    url=$2
-    shift 2
-    : >"$work/body"
-    status=$(curl --silent --show-error --noproxy '*' --path-as-is --max-time 20 --output "$work/body" \
-        --write-out '%{http_code}' "$@" "$url") || fail "curl failed: $url"
-    [ "$status" = "$wanted" ] || fail "$url: $status, not $wanted"
-}
-
-test_echo()
-{
-    start_server "$@" "$programs/echo_server$suffix" --port 0
-    "$@" "$programs/echo_client$suffix" --port "${address##*:}" --connections 20 --seconds 1 ||
-        fail 'the client is not content'
-    stop_server
-}
-
-test_httpd()
-{
-    mkdir -p "$work/pages/deep"
-    echo 'hello' >"$work/pages/hello.txt"
-    echo 'deeper' >"$work/pages/deep/page.html"
-    dd if=/dev/urandom of="$work/pages/large.bin" bs=65536 count=48 2>/dev/null
-    echo 'secret' >"$work/secret.txt"
-
-    start_server "$@" "$programs/httpd$suffix" --port 0 --quiet "$work/pages"
-    site=${address%/}
-    for page in hello.txt deep/page.html large.bin; do
-        expect 200 "$site/$page"
-        cmp "$work/body" "$work/pages/$page" || fail "$page came otherwise than it is"
-    done
-    expect 206 "$site/hello.txt" --range 1-2
-    [ "$(cat "$work/body")" = el ] || fail 'a range came otherwise than it is'
-    expect 200 "$site/hello.txt" --head
-    expect 404 "$site/none"
-    expect 404 "$site/../secret.txt"
-    stop_server
-}
+[ $# -gt 3 ] && shift 3 || shift $#
 
 work=$(mktemp -d)
-: >"$work/server.out"
-: >"$work/server.err"
-trap clean_up EXIT
-trap 'exit 130' INT TERM
+failed=0
+pid=
+trap 'test -z "$pid" || kill "$pid" 2>/dev/null; rm -rf "$work"' EXIT
+trap 'exit 1' INT TERM
 
+expect() { # NAME WANTED GOT
+    if [ "$2" = "$3" ]; then
+        echo "ok $1"
+    else
+        echo "FAIL $1: wanted '$2', got '$3'"
+        failed=1
+    fi
+}
+
+expect_match() { # NAME PATTERN GOT: a pattern of case
+    # shellcheck disable=SC2254
+    case $3 in
+    $2) echo "ok $1" ;;
+    *)
+        echo "FAIL $1: wanted '$2', got '$3'"
+        failed=1
+        ;;
+    esac
+}
+
+# --- Starting and stopping servers --------------------------------------------------------------------------
+
+start() { # PROGRAM ARGUMENT...: waits for its first line, sets line, port and pid; the rest comes from descriptor 3
+    program=$1
+    shift
+    rm -f "$work/output" "$work/code"
+    mkfifo "$work/output"
+    run_in_foreground "$programs/$program$suffix" "$@" &
+    job=$!
+    exec 3<"$work/output"
+    IFS= read -r line <&3
+    line=$(printf '%s' "$line" | tr -d '\r')
+    pid=$(cat "$work/pid")
+    port=$(printf '%s' "$line" | sed 's/.*:\([0-9]*\)\/*$/\1/')
+}
+
+run_in_foreground() {
+    if [ -n "$runner" ]; then set -- $runner "$@"; fi
+    bash -c 'set -m; folder=$0
+        ( echo $BASHPID >"$folder/pid"; exec "$@" >"$folder/output" 2>"$folder/errors" ) &
+        wait $!
+        echo $? >"$folder/code"' "$work" "$@"
+}
+
+stop() { # sends Ctrl-C and waits for the end; sets rest (the output since the first line), code and errors
+    kill -INT "$pid"
+    finish
+}
+
+finish() {
+    rest=$(tr -d '\r' <&3)
+    exec 3<&-
+    wait "$job"
+    code=$(cat "$work/code")
+    errors=$(cat "$work/errors")
+    pid=
+}
+
+run_to_its_end() { # PROGRAM ARGUMENT...: sets output, errors and code
+    program=$1
+    shift
+    # shellcheck disable=SC2086
+    output=$($runner "$programs/$program$suffix" "$@" 2>"$work/errors" </dev/null | tr -d '\r')
+    errors=$(cat "$work/errors")
+}
+
+exit_code() { # PROGRAM ARGUMENT...
+    program=$1
+    shift
+    # shellcheck disable=SC2086
+    $runner "$programs/$program$suffix" "$@" >"$work/ignored" 2>&1 </dev/null
+    echo $?
+}
+
+descriptors() { # of the server; 0 where there is no way to tell
+    if [ -z "$runner" ] && [ -d "/proc/$pid/fd" ]; then
+        find "/proc/$pid/fd" -type l | wc -l
+    else
+        echo 0
+    fi
+}
+
+# A connection that is held open: it sends something, waits until the server has answered, and says so; it ends with the
+# end of its input.
+hold() { # BYTES, as printf takes them
+    bash -c 'exec 4<>/dev/tcp/127.0.0.1/"$0" && printf "$1" >&4 && IFS= read -r _ <&4 && echo held && cat' "$port" "$1"
+}
+
+hold_several() { # COUNT BYTES: returns when all are held; release_all lets them go
+    rm -f "$work/held" "$work/release"
+    mkfifo "$work/held" "$work/release"
+    holders=
+    for _ in $(seq "$1"); do
+        hold "$2" >"$work/held" 2>/dev/null <"$work/release" &
+        holders="$holders $!"
+    done
+    exec 6<"$work/held" 5>"$work/release"
+    for _ in $(seq "$1"); do IFS= read -r _ <&6; done
+}
+
+release_all() {
+    exec 5>&- 6<&-
+    # shellcheck disable=SC2086
+    wait $holders
+}
+
+expect_soon() { # NAME WANTED COMMAND: asks again while a client comes and goes
+    for _ in $(seq 100); do
+        [ "$("$3")" = "$2" ] && break
+        hold 'GET / HTTP/1.0\r\n\r\n' >"$work/ignored" 2>&1 </dev/null
+    done
+    expect "$1" "$2" "$("$3")"
+}
+
+# --- The echo programs --------------------------------------------------------------------------------------
+
+client() { # NAME ARGUMENT...: a run of echo_client without any error; sets output
+    name=$1
+    shift
+    run_to_its_end echo_client --port "$port" "$@"
+    expect_match "$name" "*errors 0, mismatches 0, *" "$output$errors"
+    expect_match "$name made requests" "*requests [1-9]*" "$output"
+}
+
+test_echo() {
+    expect "echo_server explains itself" 0 "$(exit_code echo_server --help)"
+    expect "echo_server refuses a bad option" 2 "$(exit_code echo_server --ports 7)"
+    expect "echo_client refuses a bad number" 2 "$(exit_code echo_client --connections none)"
+
+    start echo_server --port 0
+    expect_match "echo_server says where it listens" "listening on 127.0.0.1:[1-9]*" "$line"
+    expect "a second server on the port gives up" 1 "$(exit_code echo_server --port "$port")"
+    client "one connection" --connections 1 --seconds 1
+    before=$(descriptors)
+    client "50 connections" --connections 50 --seconds 1
+    client "500 connections" --connections 500 --seconds 2
+    client "messages of 1 byte" --connections 10 --seconds 1 --size 1
+    client "messages of 1 MiB" --connections 4 --seconds 1 --size 1048576
+    client "connections that reset" --connections 20 --seconds 3 --chaos
+    expect_match "chaos reset some" "*resets [1-9]*" "$output"
+    if [ -n "$many" ]; then
+        ulimit -n 12000
+        client "5,000 connections" --connections 5000 --seconds 5
+    fi
+    expect_soon "echo_server has closed its descriptors" "$before" descriptors
+    hold_several 3 'hello\n'
+    stop
+    release_all
+    expect "echo_server says what it dropped" "stopped: 3 connections dropped" "$rest"
+    expect "echo_server ends well" 0 "$code"
+    expect "echo_server reports nothing" "" "$errors"
+    expect "echo_client notices that no server is there" 1 "$(exit_code echo_client --port "$port" --connections 1 --seconds 1)"
+
+    start echo_server --port 0 --max-connections 2
+    hold_several 2 'hello\n'
+    expect "a connection too many is closed" "" "$(hold 'hello\n' 2>/dev/null </dev/null)"
+    stop
+    release_all
+    expect "echo_server with limits ends well" 0 "$code"
+}
+
+# --- httpd --------------------------------------------------------------------------------------------------
+
+make_folder() {
+    root=$work/root
+    mkdir -p "$root/with index" "$root/list/inner"
+    : >"$root/zero"
+    printf x >"$root/one"
+    printf 'hello\n' >"$root/hello.txt"
+    printf '<p>index</p>' >"$root/with index/index.html"
+    printf 'one' >"$root/list/a&b'c.txt"
+    printf 'two' >"$root/list/caf$(printf '\303\251').html"
+    head -c 5000 /dev/urandom >"$root/5000"
+    head -c 65536 /dev/urandom >"$root/65536"
+    head -c 65537 /dev/urandom >"$root/65537"
+    head -c 20000000 /dev/urandom >"$root/20M.bin"
+    printf secret >"$work/secret.txt"
+}
+
+fetch() {
+    curl -sS --path-as-is --max-time 60 "$@"
+}
+
+status() { # CURL-ARGUMENT...
+    fetch -o "$work/ignored" -w '%{http_code}' "$@"
+}
+
+raw() { # BYTES: what the server answers until it closes
+    bash -c 'exec 4<>/dev/tcp/127.0.0.1/"$0" && printf "$1" >&4; cat <&4' "$port" "$1" 2>/dev/null | tr -d '\r\0'
+}
+
+statuses() { # BYTES: the status of each response
+    raw "$1" | sed -n 's/^HTTP\/1\.1 \([0-9]*\) .*/\1/p' | tr '\n' ' '
+}
+
+repeat() { # COUNT TEXT
+    awk -v count="$1" -v text="$2" 'BEGIN { while (count-- > 0) printf "%s", text }'
+}
+
+test_files() {
+    for file in zero one hello.txt 5000 65536 65537 20M.bin; do
+        fetch "$url/$file" | cmp -s - "$root/$file"
+        expect "$file comes as it is" 0 $?
+        expect "HEAD of $file tells its size" "200 $(wc -c <"$root/$file" | tr -d ' ')" \
+            "$(fetch -I -w '%{http_code} ' -o "$work/head" "$url/$file"; tr -d '\r' <"$work/head" | sed -n 's/^Content-Length: //p')"
+    done
+    if [ -n "$big" ]; then
+        head -c 1048576 /dev/urandom >"$root/1G.bin"
+        dd if="$root/1G.bin" of="$root/1G.bin" bs=1048576 seek=1023 conv=notrunc 2>/dev/null
+        fetch "$url/1G.bin" | cmp -s - "$root/1G.bin"
+        expect "1 GiB comes as it is" 0 $?
+        rm "$root/1G.bin"
+    fi
+    expect "a type" "text/plain; charset=utf-8" "$(fetch -o "$work/ignored" -w '%{content_type}' "$url/hello.txt")"
+    expect "what is not there" 404 "$(status "$url/nothing")"
+    expect "a file is no folder" 404 "$(status "$url/hello.txt/")"
+    expect "nothing is in a file" 404 "$(status "$url/hello.txt/more")"
+}
+
+test_folders() {
+    expect "an index" "<p>index</p>" "$(fetch "$url/with%20index/")"
+    expect "a folder without its slash" "301 $url/with%20index/?a=b" \
+        "$(fetch -o "$work/ignored" -w '%{http_code} %{redirect_url}' "$url/with%20index?a=b")"
+    expect "slashes do not lead to other hosts" 404 "$(status "$url//example.com/%2e%2e")"
+    listing=$(fetch "$url/list/")
+    expect_match "a listing shows folders" '*<a href="./inner/">inner/</a>*' "$listing"
+    expect_match "a listing is escaped" "*<a href=\"./a%26b%27c.txt\">a&amp;b&#39;c.txt</a>*" "$listing"
+    expect_match "a listing knows UTF-8" "*<a href=\"./caf%C3%A9.html\">caf$(printf '\303\251').html</a>*" "$listing"
+    expect "its links lead somewhere" one "$(fetch "$url/list/a%26b%27c.txt")"
+    expect "its links are UTF-8" two "$(fetch "$url/list/caf%C3%A9.html")"
+}
+
+test_ranges() {
+    for range in 0-0 0-99 100-4999 4000- -1 -700 -9999 0-; do
+        fetch -r "$range" "file://$root/5000" >"$work/wanted"
+        fetch -r "$range" -w '%{http_code}' -o "$work/got" "$url/5000" >"$work/status"
+        cmp -s "$work/wanted" "$work/got"
+        expect "range $range" "0 206" "$? $(cat "$work/status")"
+    done
+    fetch -r 19000000- "$url/20M.bin" >"$work/got"
+    tail -c 1000000 "$root/20M.bin" | cmp -s - "$work/got"
+    expect "the end of a large file" 0 $?
+    expect "where a range lies" "bytes 10-19/5000" "$(field content-range -r 10-19 "$url/5000")"
+    expect "a range behind the end" 416 "$(status -r 5000- "$url/5000")"
+    expect "how long the file is" "bytes */5000" "$(field content-range -r 5000- "$url/5000")"
+    for range in 0-1,5-6 5-4 a-b -; do
+        expect "range $range is ignored" 200 "$(status -H "Range: bytes=$range" "$url/5000")"
+    done
+    expect "a range of another version" 200 "$(status -r 0-9 -H 'If-Range: "other"' "$url/5000")"
+    expect "a range of this version" 206 "$(status -r 0-9 -H "If-Range: $(field etag "$url/5000")" "$url/5000")"
+}
+
+field() { # NAME CURL-ARGUMENT...
+    name=$1
+    shift
+    fetch -D - -o "$work/ignored" "$@" | tr -d '\r' | awk -v name="$name:" 'tolower($1) == name { sub(/^[^ ]* /, ""); print }'
+}
+
+test_conditions() {
+    modified=$(field last-modified "$url/hello.txt")
+    expect "not modified" 304 "$(status -H "If-Modified-Since: $modified" "$url/hello.txt")"
+    expect "modified since" 200 "$(status -H "If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT" "$url/hello.txt")"
+    tag=$(field etag "$url/hello.txt")
+    expect "the same tag" 304 "$(status -H "If-None-Match: \"other\", W/$tag" "$url/hello.txt")"
+    expect "another tag" 200 "$(status -H 'If-None-Match: "other"' "$url/hello.txt")"
+}
+
+test_connections() {
+    expect "a connection is kept" "1 0 " "$(fetch -w '%{num_connects} ' -o "$work/ignored" -o "$work/ignored" "$url/one" "$url/one")"
+    expect "HTTP/1.0 is not" "1 1 " "$(fetch -0 -w '%{num_connects} ' -o "$work/ignored" -o "$work/ignored" "$url/one" "$url/one")"
+    expect "HTTP/1.0 may ask for it" "200 200 " \
+        "$(statuses 'GET /one HTTP/1.0\r\nConnection: keep-alive\r\n\r\nGET /one HTTP/1.0\r\n\r\n')"
+    get='GET /one HTTP/1.1\r\nHost: a\r\n\r\n'
+    last='GET /nothing HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'
+    expect "pipelined requests" "200 200 200 404 " "$(statuses "$get$get\r\n$get$last")"
+    expect "nothing after the last one" "404 " "$(statuses "$last$get")"
+    expect "many pipelined requests" "$(repeat 200 '200 ')404 " "$(statuses "$(repeat 200 "$get")$last")"
+    expect "a small body is passed over" "405 200 404 " \
+        "$(statuses "POST /one HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n12345$get$last")"
+    expect "parallel clients" "$(repeat 300 '200 ')" \
+        "$(fetch -Z --parallel-max 300 --parallel-immediate -w '%{http_code} ' -o "$work/ignored" "$url/5000?[1-300]")"
+}
+
+test_refusals() {
+    end='Host: a\r\n\r\n'
+    close="Connection: close\r\n$end"
+    expect "a method of HTTP" 405 "$(status -X DELETE "$url/one")"
+    expect "405 says what is allowed" "GET, HEAD" "$(field allow -X OPTIONS "$url/one")"
+    expect "OPTIONS *" "405 " "$(statuses "OPTIONS * HTTP/1.1\r\n$close")"
+    expect "CONNECT" "405 " "$(statuses "CONNECT a:1 HTTP/1.1\r\n$close")"
+    expect "no method of HTTP" "501 " "$(statuses "BREW / HTTP/1.1\r\n$end")"
+    expect "another version" "505 " "$(statuses "GET / HTTP/2.0\r\n$end")"
+    expect "no version" "400 " "$(statuses 'GET /\r\n\r\n')"
+    expect "no HTTP" "400 " "$(statuses '\026\003\001\002\000\001\000\n\n')"
+    expect "no host" "400 " "$(statuses 'GET / HTTP/1.1\r\n\r\n')"
+    expect "two hosts" "400 " "$(statuses "GET / HTTP/1.1\r\nHost: b\r\n$end")"
+    expect "bare line ends" "400 " "$(statuses 'GET / HTTP/1.1\nHost: a\n\n')"
+    expect "a folded field" "400 " "$(statuses "GET / HTTP/1.1\r\nA: b\r\n c\r\n$end")"
+    expect "a blank before the colon" "400 " "$(statuses "GET / HTTP/1.1\r\nA : b\r\n$end")"
+    expect "two lengths" "400 " "$(statuses "GET / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 1\r\n$end")"
+    expect "a length with a sign" "400 " "$(statuses "GET / HTTP/1.1\r\nContent-Length: +1\r\n$end")"
+    expect "a length and chunks" "400 " \
+        "$(statuses "GET / HTTP/1.1\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n${end}GET /one HTTP/1.1\r\n$end")"
+    expect "chunks" "411 " "$(statuses "GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n${end}0\r\n\r\n")"
+    expect "another encoding" "501 " "$(statuses "GET / HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n$end")"
+    expect "a large body" 413 "$(status -X GET --data-binary "@$root/20M.bin" -H 'Expect:' "$url/one")"
+    expect "a large upload" 405 "$(status -T "$root/20M.bin" -H 'Expect:' "$url/one")"
+    expect "an upload that asks first" 405 "$(status -T "$root/20M.bin" -H 'Expect: 100-continue' "$url/one")"
+    expect "a long target" "414 " "$(statuses "GET /$(repeat 9000 x) HTTP/1.1\r\n$end")"
+    expect "a long target without an end" "414 " "$(statuses "GET /$(repeat 9000 x)")"
+    expect "long fields" "431 " "$(statuses "GET / HTTP/1.1\r\n$(repeat 400 "A: $(repeat 50 x)\r\n")$end")"
+    expect "many fields" "431 " "$(statuses "GET / HTTP/1.1\r\n$(repeat 101 'A: b\r\n')$end")"
+    expect "as many as allowed" "200 " "$(statuses "GET /one HTTP/1.1\r\n$(repeat 98 'A: b\r\n')$close")"
+}
+
+test_ways_out() {
+    for path in ../secret.txt %2e%2e/secret.txt .%2e/secret.txt list/../../secret.txt ..%2fsecret.txt ..%5csecret.txt \
+        '..\secret.txt' '\secret.txt' list%2f..%2f..%2fsecret.txt %252e%252e/secret.txt ..%c0%afsecret.txt \
+        %c0%ae%c0%ae/secret.txt ..%00/secret.txt hello.txt%00.html hello.txt%00 C:/secret.txt C:secret.txt //etc/passwd \
+        /etc/passwd %2fetc/passwd %5c%5chost/share hello.txt::%24DATA hello.txt:stream hello.txt. hello.txt%20 \
+        hello.txt... 'HELLO~1.TXT' con CON nul NUL.txt aux.html com1 COM1.txt 'lpt%C2%B9' con%20.txt ./hello.txt list//inner/ \
+        '*' '%3f' hello%0d%0aX:y %ff %zz % %1; do
+        expect_match "no way by $path" "40[04]" "$(status -g "$url/$path")"
+    done
+    if [ -z "$runner" ]; then
+        ln -s "$work/secret.txt" "$root/link_out"
+        ln -s "$work" "$root/folder_out"
+        ln -s hello.txt "$root/link_in"
+        mkfifo "$root/pipe"
+        expect "no way by a link" 404 "$(status "$url/link_out")"
+        expect "no way by a linked folder" 404 "$(status "$url/folder_out/secret.txt")"
+        expect "no list of a linked folder" 404 "$(status "$url/folder_out/")"
+        expect "a link within" hello "$(fetch "$url/link_in")"
+        expect "a pipe is no file" 404 "$(status "$url/pipe")"
+    fi
+}
+
+test_patience() {
+    start httpd --port 0 --header-time 1 --idle 1 --transfer-time 1 "$root"
+    expect "a request that does not end" "408 " "$(statuses 'GET / HTTP/1.1\r\n')"
+    expect "a body that does not come" "408 " "$(statuses 'GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n')"
+    expect "nothing at all" "" "$(statuses '')"
+    expect "an idle connection" "200 " "$(statuses 'GET /one HTTP/1.1\r\nHost: a\r\n\r\n')"
+    hold_several 1 'GET /20M.bin?held HTTP/1.1\r\nHost: a\r\n\r\n'
+    while IFS= read -r logged <&3; do
+        case $logged in *held*) break ;; esac
+    done
+    expect_match "who does not read is dropped" '*"GET /20M.bin?held HTTP/1.1" 200 *' "$logged"
+    release_all
+    stop
+    expect_match "the log is escaped" '*"GET / HTTP/1.1" 408 *stopped: 0 connections dropped' "$rest$logged stopped: 0 connections dropped"
+    expect "all of that ends well" "0" "$code$errors"
+}
+
+test_limits() {
+    start httpd --port 0 --max-connections 1 --quiet "$root"
+    expect "one at a time" "$(repeat 20 '200 ')" \
+        "$(fetch -Z --parallel-max 20 --parallel-immediate -w '%{http_code} ' -o "$work/ignored" "http://127.0.0.1:$port/5000?[1-20]")"
+    stop
+    expect "and it ends well" "0" "$code$errors"
+}
+
+test_stop() {
+    start httpd --port 0 --grace 1 --quiet "$root"
+    hold_several 3 'GET /20M.bin HTTP/1.1\r\nHost: a\r\n\r\n'
+    stop
+    release_all
+    expect "httpd says what it dropped" "stopped: 3 connections dropped" "$rest"
+    expect "httpd ends well" "0" "$code$errors"
+
+    start httpd --port 0 --grace 30 --quiet "$root"
+    hold_several 3 'GET /one HTTP/1.1\r\nHost: a\r\n\r\n'
+    stop
+    release_all
+    expect "idle connections end at once" "stopped: 0 connections dropped" "$rest"
+    expect "without a word" "0" "$code$errors"
+
+    start httpd --port 0 --grace 30 "$root"
+    fetch --limit-rate 16M "http://127.0.0.1:$port/20M.bin" >"$work/got" &
+    fetching=$!
+    hold_several 1 'GET /20M.bin HTTP/1.1\r\nHost: a\r\n\r\n'
+    kill -INT "$pid"
+    release_all
+    finish
+    wait "$fetching"
+    cmp -s "$work/got" "$root/20M.bin"
+    expect "a response under way comes whole" 0 $?
+    expect_match "and nothing is dropped" "*stopped: 0 connections dropped" "$rest"
+}
+
+test_httpd() {
+    make_folder
+    expect "httpd explains itself" 0 "$(exit_code httpd --help)"
+    expect "httpd refuses a bad option" 2 "$(exit_code httpd --nothing)"
+    expect "httpd refuses a bad number" 2 "$(exit_code httpd --port 65536)"
+    expect "httpd wants a folder" 1 "$(exit_code httpd --port 0 "$root/hello.txt")"
+
+    start httpd --port 0 --quiet "$root"
+    expect_match "httpd says where it listens" "listening on http://127.0.0.1:[1-9]*/" "$line"
+    url=http://127.0.0.1:$port
+    expect "a second server on the port gives up" 1 "$(exit_code httpd --port "$port" "$root")"
+    test_files
+    before=$(descriptors)
+    test_folders
+    test_ranges
+    test_conditions
+    test_connections
+    test_refusals
+    test_ways_out
+    expect_soon "httpd has closed its descriptors" "$before" descriptors
+    stop
+    expect "httpd stops" "stopped: 0 connections dropped" "$rest"
+    expect "httpd ends well" 0 "$code"
+    expect "httpd reports nothing" "" "$errors"
+    test_patience
+    test_limits
+    test_stop
+}
+
+runner=$*
 case $sample in
-echo) test_echo "$@" ;;
-httpd) test_httpd "$@" ;;
-*) fail "echo or httpd, not '$sample'" ;;
+echo) test_echo ;;
+httpd) test_httpd ;;
+*)
+    echo "usage: $0 [--big] [--many] echo|httpd FOLDER [SUFFIX [RUNNER...]]" >&2
+    exit 2
+    ;;
 esac
+exit $failed

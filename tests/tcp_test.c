@@ -5,16 +5,6 @@
 #include "harness.h"
 #include "loopback.h"
 
-/* A port of 127.0.0.1 at which nobody listens. */
-static uint16_t silent_port(void)
-{
-    pl_listener *listener;
-    uint16_t port = 1;
-    if (listen_here(&listener, &port))
-        pl_listener_close(listener);
-    return port;
-}
-
 static pl_address here(uint16_t port)
 {
     pl_address address = {0};
@@ -64,6 +54,8 @@ TASK_CASE(a_name_is_connected_to)
     pl_stream *client = NULL;
     pl_stream *server = NULL;
     uint16_t port;
+    if (skip_without_names())
+        return;
     REQUIRE(listen_here(&listener, &port));
     CHECK_EQ_INT(pl_tcp_connect(&client, "localhost", port, NULL), PL_OK);
     CHECK_EQ_INT(pl_accept(listener, &server), PL_OK);
@@ -77,6 +69,8 @@ TASK_CASE(a_name_is_connected_to)
 TASK_CASE(a_name_at_which_nobody_listens_is_refused)
 {
     pl_stream *stream = NULL;
+    if (skip_without_names())
+        return;
     CHECK_EQ_INT(pl_tcp_connect(&stream, "localhost", silent_port(), NULL), PL_ECONNREFUSED);
     CHECK(stream == NULL);
 }
@@ -84,7 +78,10 @@ TASK_CASE(a_name_at_which_nobody_listens_is_refused)
 TASK_CASE(an_unknown_name_is_told)
 {
     pl_stream *stream = NULL;
-    int64_t rc = pl_tcp_connect(&stream, "does-not-exist.invalid", 80, NULL);
+    int64_t rc;
+    if (skip_without_names())
+        return;
+    rc = pl_tcp_connect(&stream, "does-not-exist.invalid", 80, NULL);
     CHECK(rc == PL_ENAME || rc == PL_ENAMEAGAIN);
     CHECK(stream == NULL);
 }
@@ -235,6 +232,7 @@ static int64_t drain_connections(void *arg)
         CHECK(rc == 0 || rc == PL_ECONNRESET || rc == PL_ECONNABORTED);
         pl_stream_close(stream);
     }
+    pl_listener_unref(listener); /* the other task may have closed it between two accepts */
     return 0;
 }
 
@@ -269,6 +267,7 @@ static void connect_within(const char *host, uint16_t port, pl_duration limit)
 
 TASK_CASE(a_cancelled_connect_leaves_nothing_open)
 {
+    const char *name = on_backend("sim") ? "127.0.0.1" : "localhost";
     dice d = dice_of(11);
     pl_listener *listener;
     pl_group servers = {0};
@@ -276,11 +275,11 @@ TASK_CASE(a_cancelled_connect_leaves_nothing_open)
     int i;
     REQUIRE(listen_here(&listener, &port));
     CHECK_EQ_INT(pl_group_begin(&servers, 0), PL_OK);
-    CHECK_EQ_INT(pl_group_spawn(&servers, drain_connections, listener, NULL), PL_OK);
+    CHECK_EQ_INT(pl_group_spawn(&servers, drain_connections, pl_listener_ref(listener), NULL), PL_OK);
     for (i = 0; i < 60; i++) {
         connect_and_cancel(port, throw_below(&d, 3));
         connect_within("127.0.0.1", port, PL_US(throw_below(&d, 200)));
-        connect_within("localhost", port, PL_US(throw_below(&d, 1500)));
+        connect_within(name, port, PL_US(throw_below(&d, 1500)));
     }
     pl_listener_close(listener);
     CHECK_EQ_INT(pl_group_end(&servers, 0), 0);
@@ -308,7 +307,7 @@ static int64_t connect_once(void *arg)
 {
     const uint16_t *port = arg;
     pl_stream *stream = NULL;
-    int64_t rc = pl_tcp_connect(&stream, "localhost", *port, NULL);
+    int64_t rc = pl_tcp_connect(&stream, on_backend("sim") ? "127.0.0.1" : "localhost", *port, NULL);
     CHECK((rc == PL_OK) == (stream != NULL));
     pl_stream_close(stream);
     return rc;
@@ -323,7 +322,7 @@ TASK_CASE(a_task_cancelled_while_it_connects_ends_cancelled_or_connected)
     int i;
     REQUIRE(listen_here(&listener, &port));
     CHECK_EQ_INT(pl_group_begin(&servers, 0), PL_OK);
-    CHECK_EQ_INT(pl_group_spawn(&servers, drain_connections, listener, NULL), PL_OK);
+    CHECK_EQ_INT(pl_group_spawn(&servers, drain_connections, pl_listener_ref(listener), NULL), PL_OK);
     for (i = 0; i < 60; i++) {
         uint64_t yields = throw_below(&d, 8);
         pl_task *task = NULL;

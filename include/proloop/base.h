@@ -1,7 +1,7 @@
 /* proloop/base.h: what every other header stands on: linkage, durations, error codes, the allocator.
  *
- * One rule holds everywhere: success is >= 0, an error is one negative PL_E... code. Functions that only succeed
- * or fail return int; byte counts and results of tasks and operations are int64_t.
+ * One rule holds everywhere: success is >= 0, an error is one negative PL_E... code. Functions that only
+ * succeed or fail return int; byte counts and results of tasks and operations are int64_t.
  */
 #ifndef PROLOOP_BASE_H
 #define PROLOOP_BASE_H
@@ -43,8 +43,8 @@ typedef int64_t pl_duration;
 #define PL_FOREVER    INT64_MAX /* as a limit: none */
 
 /* The error codes: name, number, text. The numbers are part of the ABI and never change.
- * errno, Win32, Winsock and NTSTATUS codes are mapped to these; the system's own code is kept beside an operation
- * (pl_op_system_error). */
+ * errno, Win32, Winsock and NTSTATUS codes are mapped to these; the system's own code is kept beside an
+ * operation (pl_op_system_error). */
 #define PL_ERRORS(X)                                                                                         \
     X(ECANCELED, -1001, "cancelled")                                                                         \
     X(ETIMEDOUT, -1002, "a time limit of the program ran out")                                               \
@@ -132,7 +132,8 @@ typedef struct pl_allocator {
 } pl_allocator;
 
 /** Sets the allocator of the process, before anything else of the library is used.
- *  PL_EINVAL: a member is NULL. PL_ESTATE: memory of the present allocator is in use. NULL sets the default. */
+ *  PL_EINVAL: a member is NULL. PL_ESTATE: memory of the present allocator is in use. NULL sets the default.
+ */
 PL_API int pl_set_allocator(const pl_allocator *allocator);
 
 /** Bytes that the library holds now, of all loops. For tests of leaks, and for metrics. Any thread. */

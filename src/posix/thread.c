@@ -238,3 +238,8 @@ uint64_t pl__process_id(void)
 {
     return (uint64_t)getpid();
 }
+
+void pl__process_on_fork(void (*child)(void))
+{
+    (void)pthread_atfork(NULL, NULL, child); /* without memory for it a child merely inherits what it should not use */
+}

@@ -33,8 +33,9 @@ enum {
 
 static int64_t failed(pl__job *job, DWORD error)
 {
+    int result = pl__error_from_win32(error);
     job->system_error = (int32_t)error;
-    return pl__error_from_win32(error);
+    return result == PL_ECANCELED ? PL_EIO : result; /* nobody here cancels: a driver gave up */
 }
 
 /* --- Paths

@@ -453,6 +453,23 @@ static int close_handle(pl__request *request)
     return outcome(request, closesocket(object) == 0);
 }
 
+/* A socket to connect with, bound if the caller says to what. */
+static int open_client(pl__request *request)
+{
+    SOCKADDR_INET name;
+    int length = pl__address_to_system(&request->address, &name);
+    if (length > 0 && request->address.family != request->family)
+        return request_failed(request, WSAEAFNOSUPPORT);
+    int result = open_handle(request, request->family);
+    if (result != PL_OK || length == 0)
+        return result;
+    if (bind((SOCKET)request->handle->object, (const SOCKADDR *)&name, length) == 0)
+        return PL_OK;
+    DWORD error = (DWORD)WSAGetLastError();
+    (void)close_handle(request);
+    return request_failed(request, error);
+}
+
 /* The bare number counts up to 200 here; a larger one must be asked for by this sign. */
 static int backlog_of(int32_t wanted)
 {
@@ -560,7 +577,7 @@ int pl__socket_control(pl__request *request)
 {
     switch (request->kind) {
     case PL__REQUEST_SOCKET_OPEN:
-        return open_handle(request, request->family);
+        return open_client(request);
     case PL__REQUEST_SOCKET_LISTEN:
         return open_listener(request);
     case PL__REQUEST_SOCKET_SHUTDOWN:

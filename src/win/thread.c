@@ -256,3 +256,8 @@ uint64_t pl__process_id(void)
 {
     return GetCurrentProcessId();
 }
+
+void pl__process_on_fork(void (*child)(void))
+{
+    PL__UNUSED(child);
+}
