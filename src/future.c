@@ -121,7 +121,7 @@ int pl_future_set_result(pl_future *future, int64_t result)
 
 int pl_future_set_error(pl_future *future, int64_t error)
 {
-    return future && error < 0 && error != PL_ECANCELED ? settle(future, error) : PL_EINVAL;
+    return future && error < 0 ? settle(future, error) : PL_EINVAL;
 }
 
 int pl_future_set_pointer(pl_future *future, void *pointer, pl_drop_fn *drop)

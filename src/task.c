@@ -312,13 +312,30 @@ void pl__task_wait(pl_task *task, pl_future *future)
     task->waiting_for = NULL;
 }
 
+/* A counted future may lose its last other reference while somebody waits for it. */
+static void hold(pl_future *future)
+{
+    if (future->type->destroy)
+        (void)pl_future_ref(future);
+}
+
+static int64_t take_and_let_go(pl_future *future)
+{
+    int64_t result = pl__future_take(future);
+    if (future->type->destroy)
+        pl_future_unref(future);
+    return result;
+}
+
 static int64_t wait_for(pl_task *task, pl_future *future)
 {
+    bool keeps_result = future->type->keeps_result;
+    hold(future);
     pl__task_wait(task, future);
     bool passed_on = task->edge_passed_on;
     task->edge_passed_on = false;
-    int64_t result = pl__future_take(future);
-    if (future->type->keeps_result) {
+    int64_t result = take_and_let_go(future);
+    if (keeps_result) {
         if (passed_on && result != PL_ECANCELED)
             task->must_cancel = true; /* it came too late for this wait: the next one returns it */
         return result;
@@ -353,9 +370,10 @@ int64_t pl_await(pl_future *future)
     if (future->loop != task->future.loop)
         return PL_EINVAL;
     if (pl__future_is_done(future)) {
+        hold(future);
         if (--task->budget == 0)
             take_turns(task);
-        return pl__future_take(future);
+        return take_and_let_go(future);
     }
     if (pl__future_is_busy(future))
         return PL_EBUSY;

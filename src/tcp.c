@@ -95,7 +95,7 @@ static int64_t find_addresses(const char *host, uint16_t port, pl_address *addre
 
 int64_t pl_tcp_connect(pl_stream **stream, const char *host, uint16_t port, const pl_connect_options *options)
 {
-    if (!stream || !host)
+    if (!stream || !host || (options && options->size != sizeof *options))
         return PL_EINVAL;
     *stream = NULL;
     int checked = pl__task_checkpoint();
@@ -103,8 +103,10 @@ int64_t pl_tcp_connect(pl_stream **stream, const char *host, uint16_t port, cons
         return checked;
     pl_address addresses[PL__ADDRESSES_TRIED];
     int64_t count = find_addresses(host, port, addresses);
-    int64_t result = count < 0 ? count : PL_ENAME;
+    int64_t result = count < 0 ? count : PL_EADDRNOTAVAIL;
     for (int64_t i = 0; i < count; i++) {
+        if (options && options->local && options->local->family != addresses[i].family)
+            continue; /* not to be reached from there */
         pl_op op = {{{0}}};
         result = pl__op_wait(&op, pl_tcp_connect_start(&op, stream, &addresses[i], options));
         if (result >= 0 || result == PL_ECANCELED || result == PL_EINVAL)

@@ -863,34 +863,6 @@ TEST_CASE(the_cancel_of_close_is_a_level)
     CHECK_EQ_INT(f.counts[0], 100);
 }
 
-static int64_t await_the_other(void *arg)
-{
-    fixture *f = arg;
-    int other = f->tasks[0] == pl_task_current() ? 1 : 0;
-    int64_t rc = pl_task_await(f->tasks[other]);
-    f->counts[0]++;
-    return rc;
-}
-
-TEST_CASE(close_ends_tasks_that_wait_for_one_another)
-{
-    fixture f;
-    pl_task *tasks[2];
-    REQUIRE(fixture_open(&f, t));
-    tasks[0] = start_slot(&f, 0, await_the_other);
-    tasks[1] = start_slot(&f, 1, await_the_other);
-    pl_task_ref(tasks[0]);
-    pl_task_ref(tasks[1]);
-    turn(&f, 2);
-    CHECK_EQ_INT(f.counts[0], 0);
-    CHECK_EQ_INT(pl_loop_close(f.loop), PL_OK);
-    CHECK_EQ_INT(f.counts[0], 2);
-    fixture_release_slots(&f);
-    pl_task_unref(tasks[0]);
-    pl_task_unref(tasks[1]);
-    CHECK_STR(f.reports, "");
-}
-
 static int64_t spawn_while_closing(void *arg)
 {
     fixture *f = arg;
@@ -1141,7 +1113,6 @@ TEST_SUITE(loop, TEST_BACKENDS_ALL,
            CASE(close_cancels_tasks_wherever_they_wait_and_lets_them_end),
            CASE(a_future_outlives_its_loop),
            CASE(the_cancel_of_close_is_a_level),
-           CASE(close_ends_tasks_that_wait_for_one_another),
            CASE(what_a_task_starts_while_the_loop_closes_is_dropped_once),
            CASE(an_error_of_a_task_that_close_cancelled_is_reported),
            CASE(a_drop_function_may_call_the_loop_that_closes),

@@ -31,8 +31,9 @@ PL_API int pl_future_create(pl_future **future, pl_loop *loop);
 PL_API pl_future *pl_future_ref(pl_future *future);
 PL_API void pl_future_unref(pl_future *future);
 
-/** Makes it done. @return PL_OK; PL_EINVAL: the result is negative, or the code is not; PL_ESTATE: it is done
- * already, or it belongs to a task or an operation. PL_ECANCELED as an error is pl_future_cancel. */
+/** Makes it done. PL_ECANCELED as an error makes it cancelled, so that the result of a wait can be passed on as it is.
+ *  @return PL_OK; PL_EINVAL: the result is negative, or the error is not; PL_ESTATE: it is done already, or it belongs to a
+ *  task or an operation. */
 PL_API int pl_future_set_result(pl_future *future, int64_t result);
 PL_API int pl_future_set_error(pl_future *future, int64_t error);
 
