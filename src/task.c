@@ -170,7 +170,9 @@ static void task_run(pl_task *task, pl__fiber_host *host)
         return;
     pl__fiber_give(&loop->fibers, task->fiber);
     task->fiber = NULL;
-    task_end(task, task->future.result);
+    /* As in asyncio: a cancel that no wait was left to deliver makes the task a cancelled one, unless it failed. */
+    bool cancelled = task->must_cancel && task->future.result >= 0;
+    task_end(task, cancelled ? PL_ECANCELED : task->future.result);
 }
 
 /* On the task's own stack. */

@@ -7,10 +7,11 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* NtQuerySystemInformation(64). GetProcessHandleCount is a stub under Wine. */
 #define SYSTEM_EXTENDED_HANDLE_INFORMATION ((SYSTEM_INFORMATION_CLASS)64)
-#define STATUS_INFO_LENGTH_MISMATCH_       ((NTSTATUS)0xC0000004L)
+#define INFO_LENGTH_MISMATCH               ((NTSTATUS)0xC0000004L)
 
 typedef struct system_handle {
     void *object;
@@ -83,6 +84,14 @@ void handles_warm_up(void)
     CloseHandle(done);
 }
 
+/* The system's own locks make a semaphore when two threads first meet at one, and keep it. */
+static bool is_of_a_lock(uintptr_t value)
+{
+    char type[32];
+    handles_describe(value, type, sizeof type);
+    return strcmp(type, "Semaphore") == 0;
+}
+
 bool handles_take(handle_set *set)
 {
     ULONG size = 1 << 16;
@@ -96,12 +105,12 @@ bool handles_take(handle_set *set)
         if (all == NULL)
             return false;
         status = NtQuerySystemInformation(SYSTEM_EXTENDED_HANDLE_INFORMATION, all, size, NULL);
-    } while (status == STATUS_INFO_LENGTH_MISMATCH_);
+    } while (status == INFO_LENGTH_MISMATCH);
 
     set->count = 0;
     if (status >= 0) {
         for (i = 0; i < all->count && set->count < HANDLES_MAX; i++) {
-            if (all->handles[i].process_id == GetCurrentProcessId())
+            if (all->handles[i].process_id == GetCurrentProcessId() && !is_of_a_lock(all->handles[i].value))
                 set->values[set->count++] = all->handles[i].value;
         }
     }

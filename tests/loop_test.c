@@ -863,6 +863,31 @@ TEST_CASE(the_cancel_of_close_is_a_level)
     CHECK_EQ_INT(f.counts[0], 100);
 }
 
+static int64_t heed_many_limits(void *arg)
+{
+    fixture *f = arg;
+    int rc;
+    for (int i = 0; i < 1500; i++) {
+        pl_timeout limit = {0};
+        CHECK_EQ_INT(pl_timeout_begin(&limit, 0), PL_OK);
+        CHECK_EQ_INT(pl_timeout_end(&limit, pl_yield()), PL_ETIMEDOUT);
+    }
+    f->reports[0] = '\0'; /* a matter of another case */
+    rc = pl_sleep(PL_FOREVER);
+    note_code(f, rc);
+    return rc;
+}
+
+TEST_CASE(close_does_not_give_up_a_task_that_heeded_a_thousand_cancels_before)
+{
+    fixture f;
+    REQUIRE(fixture_open(&f, t));
+    start_slot(&f, 0, heed_many_limits);
+    turn(&f, 1600);
+    fixture_close(&f);
+    EXPECT_TRACE(&f, "PL_ECANCELED ");
+}
+
 static int64_t spawn_while_closing(void *arg)
 {
     fixture *f = arg;
@@ -1113,6 +1138,7 @@ TEST_SUITE(loop, TEST_BACKENDS_ALL,
            CASE(close_cancels_tasks_wherever_they_wait_and_lets_them_end),
            CASE(a_future_outlives_its_loop),
            CASE(the_cancel_of_close_is_a_level),
+           CASE(close_does_not_give_up_a_task_that_heeded_a_thousand_cancels_before),
            CASE(what_a_task_starts_while_the_loop_closes_is_dropped_once),
            CASE(an_error_of_a_task_that_close_cancelled_is_reported),
            CASE(a_drop_function_may_call_the_loop_that_closes),

@@ -63,7 +63,10 @@ start() { # PROGRAM ARGUMENT...: waits for its first line, sets line, port and p
         >"$work/output" 2>"$work/errors" </dev/null &
     pid=$!
     exec 3<"$work/output"
-    IFS= read -r line <&3
+    if ! IFS= read -r line <&3; then
+        echo "FAIL $program starts: $(cat "$work/errors")"
+        exit 1
+    fi
     line=$(printf '%s' "$line" | tr -d '\r')
     port=$(printf '%s' "$line" | sed 's/.*:\([0-9]*\)\/*$/\1/')
 }
@@ -205,7 +208,7 @@ make_folder() {
 }
 
 fetch() {
-    curl -sS --no-progress-meter --path-as-is --max-time 60 "$@"
+    curl -sS --noproxy '*' --no-progress-meter --path-as-is --max-time 60 "$@"
 }
 
 status() { # CURL-ARGUMENT...
@@ -374,7 +377,7 @@ test_patience() {
     hold_several 1 'GET /20M.bin?held HTTP/1.1\r\nHost: a\r\n\r\n'
     log=
     while IFS= read -r logged <&3; do
-        log="$log$logged "
+        log="$log$(printf '%s' "$logged" | tr -d '\r') "
         case $logged in *held*) break ;; esac
     done
     expect_match "who does not read is dropped" '*"GET /20M.bin?held HTTP/1.1" 200 *' "$logged"

@@ -186,6 +186,29 @@ TIMEOUT_CASE(a_thousand_waits_that_ignore_the_limit_are_reported)
     return 0;
 }
 
+static int64_t time_out_often(void *arg)
+{
+    for (int i = 0; i < 1500; i++) {
+        pl_timeout limit = {0};
+        begin(&limit, 0);
+        CHECK_EQ_INT(pl_timeout_end(&limit, pl_sleep(PL_FOREVER)), PL_ETIMEDOUT);
+    }
+    return sleep_for_ever(arg);
+}
+
+/* Each of them was heeded: this is a server that serves slow clients, not a task that goes on regardless. */
+TEST_CASE(a_task_may_time_out_any_number_of_times)
+{
+    fixture f;
+    REQUIRE(fixture_open(&f, t));
+    start_slot(&f, 0, time_out_often);
+    turn(&f, 1600);
+    EXPECT_REPORTS(&f, "");
+    CHECK_EQ_INT(pl_task_cancel(f.tasks[0]), 1);
+    CHECK_EQ_INT(finish_task(&f, f.tasks[0]), PL_ECANCELED);
+    fixture_close(&f);
+}
+
 TIMEOUT_CASE(a_body_that_ended_well_after_the_limit_is_no_error)
 {
     pl_timeout limit = {0};
@@ -369,13 +392,16 @@ TIMEOUT_CASE(an_outer_limit_that_runs_out_in_the_inner_ones_clean_up_is_a_cancel
 {
     fixture *f = arg;
     pl_timeout outer = {0}, inner = {0};
+    pl_shielded shielded = {0};
     int64_t rc;
     CHECK_EQ_INT(pl_timeout_begin_at(&outer, pl_loop_time(f->loop) + PL_MS(3)), PL_OK);
     begin(&inner, PL_MS(1));
     CHECK_EQ_INT(pl_sleep(PL_FOREVER), PL_ECANCELED);
     CHECK(pl_timeout_expired(&inner) != 0);
+    CHECK_EQ_INT(pl_shielded_begin(&shielded), PL_OK);
     while (!pl_timeout_expired(&outer))
-        CHECK_EQ_INT(pl_sleep(PL_MS(1)), PL_ECANCELED); /* gives way only */
+        CHECK_EQ_INT(pl_sleep(PL_MS(1)), PL_OK);
+    pl_shielded_end(&shielded);
     rc = pl_timeout_end(&inner, PL_ECANCELED);
     CHECK_EQ_INT(rc, PL_ECANCELED);
     CHECK_EQ_INT(pl_timeout_end(&outer, rc), PL_ETIMEDOUT);
@@ -658,6 +684,7 @@ TEST_SUITE(timeout, TEST_BACKENDS_ALL,
            CASE(a_limit_that_is_over_does_not_touch_what_is_done),
            CASE(a_limit_that_ran_out_is_a_level_each_wait_is_cancelled_and_gives_way_once),
            CASE(a_thousand_waits_that_ignore_the_limit_are_reported),
+           CASE(a_task_may_time_out_any_number_of_times),
            CASE(a_body_that_ended_well_after_the_limit_is_no_error),
            CASE(another_error_of_the_body_passes),
            CASE(a_cancel_of_the_task_is_not_the_limits),

@@ -271,14 +271,19 @@ TASK_CASE(cancelled_loans_lose_no_byte)
 
 /* --- Writes that are cancelled --- */
 
-/* Reads what the other end says it has sent, and checks it. */
-static void receive_what_was_sent(pl_stream *to, int64_t sent)
+/* Reads and checks the bytes from `first` to what the other end says it has sent. */
+static void receive_part(pl_stream *to, int64_t first, int64_t sent)
 {
-    flow in = {.stream = to, .size = sent};
+    flow in = {.stream = to, .size = sent, .done = first};
     flow_receive(&in);
     CHECK_EQ_INT(in.result, 0);
     CHECK_EQ_INT(in.done, sent);
     CHECK(!in.broken);
+}
+
+static void receive_what_was_sent(pl_stream *to, int64_t sent)
+{
+    receive_part(to, 0, sent);
 }
 
 TASK_CASE(a_write_cancelled_behind_another_did_not_happen)
@@ -323,19 +328,19 @@ TASK_CASE(a_write_cancelled_under_way_breaks_the_write_side_and_tells_how_far_it
     if (connect_pair(&client, &server)) {
         CHECK_EQ_INT(pl_write_start(&op, client, data, size), PL_OK);
         CHECK_EQ_INT(pl_write_start(&behind, client, data, 1), PL_OK);
-        while (pl_stream_bytes_written(client) == 0 && pl_sleep(PL_MS(1)) == PL_OK)
-            ;
+        /* Windows counts what is written only when the write ends: what arrives tells that it has begun. */
+        receive_part(server, 0, 100);
         CHECK(pl_op_is_pending(&op));
         CHECK_EQ_INT(pl_op_cancel(&op), PL_OK);
         CHECK_EQ_INT(pl_op_await(&op), PL_ECANCELED);
         CHECK_EQ_INT(pl_op_await(&behind), PL_EBROKEN);
         memset(data, 0, size); /* it is ours again */
         sent = pl_stream_bytes_written(client);
-        CHECK(sent > 0 && sent < (int64_t)size);
+        CHECK(sent >= 100 && sent < (int64_t)size);
         CHECK_EQ_INT(pl_write(client, "x", 1), PL_EBROKEN);
         CHECK_EQ_INT(pl_stream_shutdown(client), PL_EBROKEN);
         CHECK(pl_stream_flush(client) < 0);
-        receive_what_was_sent(server, sent);
+        receive_part(server, 100, sent);
         CHECK_EQ_INT(pl_write(server, "yes", 3), PL_OK); /* the other direction is whole */
         CHECK_EQ_INT(read_whole(client, data, 3), 3);
         CHECK_MEM(data, "yes", 3);

@@ -5,6 +5,7 @@
 
 static bool take_line(struct piece *rest, struct piece *line);
 static int read_request_line(struct request *request, struct piece line);
+static bool take_word(struct piece *line, struct piece *word);
 static int read_method(struct request *request, struct piece method);
 static int read_version(struct request *request, struct piece version);
 static int read_target(struct request *request, struct piece target);
@@ -89,21 +90,28 @@ static bool take_line(struct piece *rest, struct piece *line)
 /* METHOD SP target SP version, with exactly one space between. 501 comes only if nothing else is wrong. */
 static int read_request_line(struct request *request, struct piece line)
 {
-    const char *end = line.data + line.size;
-    const char *target = line.size ? memchr(line.data, ' ', line.size) : NULL;
-    if (!target++)
+    struct piece method, target;
+    if (!take_word(&line, &method) || !take_word(&line, &target))
         return 400;
-    const char *version = target < end ? memchr(target, ' ', (size_t)(end - target)) : NULL;
-    if (!version++)
-        return 400;
-    int refusal = read_version(request, (struct piece){version, (size_t)(end - version)});
+    int refusal = read_version(request, line);
     if (refusal)
         return refusal;
-    int unknown = read_method(request, (struct piece){line.data, (size_t)(target - 1 - line.data)});
+    int unknown = read_method(request, method);
     if (unknown == 400)
         return 400;
-    refusal = read_target(request, (struct piece){target, (size_t)(version - 1 - target)});
+    refusal = read_target(request, target);
     return refusal ? refusal : unknown;
+}
+
+/* Takes what comes before a space, and the space. */
+static bool take_word(struct piece *line, struct piece *word)
+{
+    const char *space = line->size ? memchr(line->data, ' ', line->size) : NULL;
+    if (!space)
+        return false;
+    *word = (struct piece){line->data, (size_t)(space - line->data)};
+    *line = (struct piece){space + 1, line->size - word->size - 1};
+    return true;
 }
 
 static int read_version(struct request *request, struct piece version)

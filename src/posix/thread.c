@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sched.h>
 #include <string.h>
 #include <time.h>
@@ -194,7 +195,12 @@ int pl__thread_start(pl__thread *thread, pl__thread_fn *fn, void *arg, const cha
     if (name)
         strncpy(begin->name, name, sizeof begin->name - 1);
 
+    /* The program's signals are for its own threads: this one starts with all of them blocked. */
+    sigset_t all, before;
+    sigfillset(&all);
+    check(pthread_sigmask(SIG_SETMASK, &all, &before), "pthread_sigmask");
     int rc = pthread_create(thread_of(thread), NULL, run_thread, begin);
+    check(pthread_sigmask(SIG_SETMASK, &before, NULL), "pthread_sigmask");
     if (rc == 0)
         return PL_OK;
     pl__release(begin, sizeof *begin);
