@@ -38,7 +38,7 @@ static void need(const char *what, int64_t code)
         fail(what, code);
 }
 
-/* --- What is measured: each does `count` of it ------------------------------------------------------------------- */
+/* --- What is measured: each does `count` of it -------------------------------------------------------------------- */
 
 static void call_empty(int count)
 {
@@ -130,7 +130,7 @@ static void post(int count)
     pl_remote_unref(remote);
 }
 
-/* --- Measuring --------------------------------------------------------------------------------------------------- */
+/* --- Measuring ---------------------------------------------------------------------------------------------------- */
 
 static const struct row {
     const char *name;

@@ -7,8 +7,7 @@
 #include <string.h>
 
 static const struct argument *find(const char *word, const struct argument *table, size_t size);
-static const struct argument *next_by_place(const struct argument *last, const struct argument *table,
-                                            size_t size);
+static const struct argument *next_by_place(const struct argument *last, const struct argument *table, size_t size);
 static bool store(const struct argument *argument, const char *value);
 static void print_help(const char *program, const char *about, const struct argument *table, size_t size);
 
@@ -59,8 +58,7 @@ static const struct argument *find(const char *word, const struct argument *tabl
     return NULL;
 }
 
-static const struct argument *next_by_place(const struct argument *last, const struct argument *table,
-                                            size_t size)
+static const struct argument *next_by_place(const struct argument *last, const struct argument *table, size_t size)
 {
     for (const struct argument *next = last ? last + 1 : table; next < table + size; next++) {
         if (next->name[0] != '-')

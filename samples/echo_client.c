@@ -54,11 +54,7 @@ int main(int argc, char **argv)
         {.name = "--port", .meaning = "the server's port", .number = &port, .least = 1, .most = 65535},
         {.name = "--connections", .meaning = "how many", .number = &connections, .least = 1, .most = 100000},
         {.name = "--seconds", .meaning = "for how long", .number = &seconds, .least = 1, .most = 86400},
-        {.name = "--size",
-         .meaning = "bytes of a message",
-         .number = &message_size,
-         .least = 1,
-         .most = 1 << 24},
+        {.name = "--size", .meaning = "bytes of a message", .number = &message_size, .least = 1, .most = 1 << 24},
         {.name = "--chaos", .meaning = "resets one connection a second", .flag = &chaos},
     };
     int code = arguments_read(argc, argv, "Loads an echo server and verifies what comes back.", table,
@@ -71,8 +67,7 @@ int main(int argc, char **argv)
     int64_t rc = pl_run(run, NULL, NULL);
     free(clients);
     if (rc < 0 && rc != PL_EINTERRUPTED) {
-        fprintf(stderr, "echo_client: %s\n",
-                rc == PL_ETIMEDOUT ? "some messages never came back" : pl_error_text(rc));
+        fprintf(stderr, "echo_client: %s\n", rc == PL_ETIMEDOUT ? "some messages never came back" : pl_error_text(rc));
         return 1;
     }
     return errors || mismatches || !rounds;
@@ -195,7 +190,7 @@ static int64_t reset_one_a_second(void *unused)
     return PL_OK;
 }
 
-/* --- What it took --------------------------------------------------------------------------------------- */
+/* --- What it took ------------------------------------------------------------------------------------------------- */
 
 /* Buckets grow with what they count: 32 of them between a power of two and the next, so each is 3 % wide. */
 static size_t bucket_of(pl_duration latency)
@@ -241,8 +236,7 @@ static double percentile(double percent)
 
 static void print_results(void)
 {
-    printf("%" PRId64 " connections, %" PRId64 " bytes, %.1f s\n", connections, message_size,
-           (double)elapsed / 1e9);
+    printf("%" PRId64 " connections, %" PRId64 " bytes, %.1f s\n", connections, message_size, (double)elapsed / 1e9);
     printf("requests %" PRId64 " (%.0f/s)\n", rounds, (double)rounds / ((double)elapsed / 1e9));
     printf("latency us: p50 %.1f, p90 %.1f, p99 %.1f, p99.9 %.1f, max %.1f\n", percentile(50), percentile(90),
            percentile(99), percentile(99.9), (double)slowest / 1000);

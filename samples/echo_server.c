@@ -30,8 +30,8 @@ int main(int argc, char **argv)
          .least = 1,
          .most = 1000000},
     };
-    int code = arguments_read(argc, argv, "Sends back whatever it gets, over TCP.", table,
-                              sizeof table / sizeof table[0]);
+    int code =
+        arguments_read(argc, argv, "Sends back whatever it gets, over TCP.", table, sizeof table / sizeof table[0]);
     if (code != ARGUMENTS_GO_ON)
         return code;
     int64_t rc = pl_run(serve, NULL, NULL);

@@ -24,50 +24,49 @@ typedef struct pl__atomic_pointer {
 
 #if !defined(_MSC_VER)
 
-#define PL__ATOMIC_OPERATIONS(name, type)                                                                    \
-    static inline type name##_load(const name *atomic)                                                       \
-    {                                                                                                        \
-        return __atomic_load_n(&atomic->value, __ATOMIC_SEQ_CST);                                            \
-    }                                                                                                        \
-    static inline type name##_load_acquire(const name *atomic)                                               \
-    {                                                                                                        \
-        return __atomic_load_n(&atomic->value, __ATOMIC_ACQUIRE);                                            \
-    }                                                                                                        \
-    static inline type name##_load_relaxed(const name *atomic)                                               \
-    {                                                                                                        \
-        return __atomic_load_n(&atomic->value, __ATOMIC_RELAXED);                                            \
-    }                                                                                                        \
-    static inline void name##_store(name *atomic, type value)                                                \
-    {                                                                                                        \
-        __atomic_store_n(&atomic->value, value, __ATOMIC_SEQ_CST);                                           \
-    }                                                                                                        \
-    static inline void name##_store_release(name *atomic, type value)                                        \
-    {                                                                                                        \
-        __atomic_store_n(&atomic->value, value, __ATOMIC_RELEASE);                                           \
-    }                                                                                                        \
-    static inline void name##_store_relaxed(name *atomic, type value)                                        \
-    {                                                                                                        \
-        __atomic_store_n(&atomic->value, value, __ATOMIC_RELAXED);                                           \
-    }                                                                                                        \
-    static inline type name##_exchange(name *atomic, type value)                                             \
-    {                                                                                                        \
-        return __atomic_exchange_n(&atomic->value, value, __ATOMIC_SEQ_CST);                                 \
-    }                                                                                                        \
-    static inline bool name##_compare_exchange(name *atomic, type *expected, type desired)                   \
-    {                                                                                                        \
-        return __atomic_compare_exchange_n(&atomic->value, expected, desired, 0, __ATOMIC_SEQ_CST,           \
-                                           __ATOMIC_SEQ_CST);                                                \
+#define PL__ATOMIC_OPERATIONS(name, type)                                                                              \
+    static inline type name##_load(const name *atomic)                                                                 \
+    {                                                                                                                  \
+        return __atomic_load_n(&atomic->value, __ATOMIC_SEQ_CST);                                                      \
+    }                                                                                                                  \
+    static inline type name##_load_acquire(const name *atomic)                                                         \
+    {                                                                                                                  \
+        return __atomic_load_n(&atomic->value, __ATOMIC_ACQUIRE);                                                      \
+    }                                                                                                                  \
+    static inline type name##_load_relaxed(const name *atomic)                                                         \
+    {                                                                                                                  \
+        return __atomic_load_n(&atomic->value, __ATOMIC_RELAXED);                                                      \
+    }                                                                                                                  \
+    static inline void name##_store(name *atomic, type value)                                                          \
+    {                                                                                                                  \
+        __atomic_store_n(&atomic->value, value, __ATOMIC_SEQ_CST);                                                     \
+    }                                                                                                                  \
+    static inline void name##_store_release(name *atomic, type value)                                                  \
+    {                                                                                                                  \
+        __atomic_store_n(&atomic->value, value, __ATOMIC_RELEASE);                                                     \
+    }                                                                                                                  \
+    static inline void name##_store_relaxed(name *atomic, type value)                                                  \
+    {                                                                                                                  \
+        __atomic_store_n(&atomic->value, value, __ATOMIC_RELAXED);                                                     \
+    }                                                                                                                  \
+    static inline type name##_exchange(name *atomic, type value)                                                       \
+    {                                                                                                                  \
+        return __atomic_exchange_n(&atomic->value, value, __ATOMIC_SEQ_CST);                                           \
+    }                                                                                                                  \
+    static inline bool name##_compare_exchange(name *atomic, type *expected, type desired)                             \
+    {                                                                                                                  \
+        return __atomic_compare_exchange_n(&atomic->value, expected, desired, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);  \
     }
 
 /* Returns the value before. */
-#define PL__ATOMIC_ADDITION(name, type)                                                                      \
-    static inline type name##_add(name *atomic, type difference)                                             \
-    {                                                                                                        \
-        return __atomic_fetch_add(&atomic->value, difference, __ATOMIC_SEQ_CST);                             \
-    }                                                                                                        \
-    static inline type name##_add_relaxed(name *atomic, type difference)                                     \
-    {                                                                                                        \
-        return __atomic_fetch_add(&atomic->value, difference, __ATOMIC_RELAXED);                             \
+#define PL__ATOMIC_ADDITION(name, type)                                                                                \
+    static inline type name##_add(name *atomic, type difference)                                                       \
+    {                                                                                                                  \
+        return __atomic_fetch_add(&atomic->value, difference, __ATOMIC_SEQ_CST);                                       \
+    }                                                                                                                  \
+    static inline type name##_add_relaxed(name *atomic, type difference)                                               \
+    {                                                                                                                  \
+        return __atomic_fetch_add(&atomic->value, difference, __ATOMIC_RELAXED);                                       \
     }
 
 #else
@@ -104,12 +103,10 @@ static inline uint32_t pl__atomic_u32_exchange(pl__atomic_u32 *atomic, uint32_t 
     return (uint32_t)_InterlockedExchange((volatile long *)&atomic->value, (long)value);
 }
 
-static inline bool pl__atomic_u32_compare_exchange(pl__atomic_u32 *atomic, uint32_t *expected,
-                                                   uint32_t desired)
+static inline bool pl__atomic_u32_compare_exchange(pl__atomic_u32 *atomic, uint32_t *expected, uint32_t desired)
 {
     uint32_t wanted = *expected;
-    *expected =
-        (uint32_t)_InterlockedCompareExchange((volatile long *)&atomic->value, (long)desired, (long)wanted);
+    *expected = (uint32_t)_InterlockedCompareExchange((volatile long *)&atomic->value, (long)desired, (long)wanted);
     return *expected == wanted;
 }
 
@@ -203,8 +200,7 @@ static inline void *pl__atomic_pointer_exchange(pl__atomic_pointer *atomic, void
     return _InterlockedExchangePointer((void *volatile *)&atomic->value, value);
 }
 
-static inline bool pl__atomic_pointer_compare_exchange(pl__atomic_pointer *atomic, void **expected,
-                                                       void *desired)
+static inline bool pl__atomic_pointer_compare_exchange(pl__atomic_pointer *atomic, void **expected, void *desired)
 {
     void *wanted = *expected;
     *expected = _InterlockedCompareExchangePointer((void *volatile *)&atomic->value, desired, wanted);
@@ -214,32 +210,32 @@ static inline bool pl__atomic_pointer_compare_exchange(pl__atomic_pointer *atomi
 /* The stronger loads and stores, of the relaxed ones and barriers. The barrier before the sequentially
  * consistent load keeps it behind an interlocked operation before it, which need not be a barrier for what
  * follows. */
-#define PL__ATOMIC_OPERATIONS(name, type)                                                                    \
-    static inline type name##_load_acquire(const name *atomic)                                               \
-    {                                                                                                        \
-        type value = name##_load_relaxed(atomic);                                                            \
-        pl__atomic_barrier();                                                                                \
-        return value;                                                                                        \
-    }                                                                                                        \
-    static inline type name##_load(const name *atomic)                                                       \
-    {                                                                                                        \
-        pl__atomic_barrier();                                                                                \
-        return name##_load_acquire(atomic);                                                                  \
-    }                                                                                                        \
-    static inline void name##_store_release(name *atomic, type value)                                        \
-    {                                                                                                        \
-        pl__atomic_barrier();                                                                                \
-        name##_store_relaxed(atomic, value);                                                                 \
-    }                                                                                                        \
-    static inline void name##_store(name *atomic, type value)                                                \
-    {                                                                                                        \
-        (void)name##_exchange(atomic, value);                                                                \
+#define PL__ATOMIC_OPERATIONS(name, type)                                                                              \
+    static inline type name##_load_acquire(const name *atomic)                                                         \
+    {                                                                                                                  \
+        type value = name##_load_relaxed(atomic);                                                                      \
+        pl__atomic_barrier();                                                                                          \
+        return value;                                                                                                  \
+    }                                                                                                                  \
+    static inline type name##_load(const name *atomic)                                                                 \
+    {                                                                                                                  \
+        pl__atomic_barrier();                                                                                          \
+        return name##_load_acquire(atomic);                                                                            \
+    }                                                                                                                  \
+    static inline void name##_store_release(name *atomic, type value)                                                  \
+    {                                                                                                                  \
+        pl__atomic_barrier();                                                                                          \
+        name##_store_relaxed(atomic, value);                                                                           \
+    }                                                                                                                  \
+    static inline void name##_store(name *atomic, type value)                                                          \
+    {                                                                                                                  \
+        (void)name##_exchange(atomic, value);                                                                          \
     }
 
-#define PL__ATOMIC_ADDITION(name, type)                                                                      \
-    static inline type name##_add_relaxed(name *atomic, type difference)                                     \
-    {                                                                                                        \
-        return name##_add(atomic, difference);                                                               \
+#define PL__ATOMIC_ADDITION(name, type)                                                                                \
+    static inline type name##_add_relaxed(name *atomic, type difference)                                               \
+    {                                                                                                                  \
+        return name##_add(atomic, difference);                                                                         \
     }
 
 #endif

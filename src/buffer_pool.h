@@ -1,5 +1,5 @@
-/* Buffers for reads that are lent (pl_read_borrow): one size, one pool per loop, last in first out, so that a
- * busy loop keeps using the few that are warm, and an idle connection holds none. */
+/* Buffers for reads that are lent (pl_read_borrow): one size, one pool per loop, last in first out, so that a busy
+ * loop keeps using the few that are warm, and an idle connection holds none. */
 #ifndef PROLOOP_SRC_BUFFER_POOL_H
 #define PROLOOP_SRC_BUFFER_POOL_H
 

@@ -9,8 +9,7 @@
 
 enum { PL__CALLS_KEPT = 1024 };
 
-PL__STATIC_ASSERT(sizeof(pl__callback) * 4 <= sizeof(pl_callback) * 3,
-                  "pl_callback keeps a quarter to spare");
+PL__STATIC_ASSERT(sizeof(pl__callback) * 4 <= sizeof(pl_callback) * 3, "pl_callback keeps a quarter to spare");
 
 static void call_run(void *arg);
 
@@ -42,8 +41,7 @@ int pl_callback_cancel(pl_callback *callback)
     return 1;
 }
 
-/* --- Calls
- * ------------------------------------------------------------------------------------------------------- */
+/* --- Calls -------------------------------------------------------------------------------------------------------- */
 
 static pl__call *call_take(pl_loop *loop)
 {

@@ -1,7 +1,7 @@
 /* A callback to come: a node that stands in a loop's ready queue, or in a future's list until that is done.
  *
- * Everything a loop runs is one of these: user callbacks, due timers, tasks to go on with. Moving a future's
- * callbacks to the ready queue is relinking a list, so completing never allocates and never fails.
+ * Everything a loop runs is one of these: user callbacks, due timers, tasks to go on with. Moving a future's callbacks to
+ * the ready queue is relinking a list, so completing never allocates and never fails.
  */
 #ifndef PROLOOP_SRC_CALLBACK_H
 #define PROLOOP_SRC_CALLBACK_H

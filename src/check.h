@@ -13,7 +13,7 @@
 PL__NORETURN PL__PRINTF(3, 4) void pl__panic(const char *file, int line, const char *format, ...);
 
 #define PL__PANIC(...) pl__panic(__FILE__, __LINE__, __VA_ARGS__)
-#define PL__CHECK(condition)                                                                                 \
+#define PL__CHECK(condition)                                                                                           \
     (PL__LIKELY(condition) ? (void)0 : pl__panic(__FILE__, __LINE__, "check failed: %s", #condition))
 
 #endif

@@ -6,8 +6,8 @@ const char *pl_error_name(int64_t code)
     if (code >= 0)
         return "PL_OK";
     switch (code) {
-#define NAME_OF(name, number, text)                                                                          \
-    case (number):                                                                                           \
+#define NAME_OF(name, number, text)                                                                                    \
+    case (number):                                                                                                     \
         return "PL_" #name;
         PL_ERRORS(NAME_OF)
 #undef NAME_OF
@@ -21,8 +21,8 @@ const char *pl_error_text(int64_t code)
     if (code >= 0)
         return "success";
     switch (code) {
-#define TEXT_OF(name, number, text)                                                                          \
-    case (number):                                                                                           \
+#define TEXT_OF(name, number, text)                                                                                    \
+    case (number):                                                                                                     \
         return text;
         PL_ERRORS(TEXT_OF)
 #undef TEXT_OF

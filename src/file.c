@@ -1,8 +1,8 @@
 /* Files and folders: each call is a job for a worker (worker_pool.h).
  *
- * The job has memory of its own; what it yields is copied out when it is done. A cancelled open, stat or
- * listing ends at once, and its job drops what it yields later. A read uses the caller's memory, so it is
- * waited for. Closing is a job nobody waits for: the file's struct carries it, and goes when it is done.
+ * The job has memory of its own; what it yields is copied out when it is done. A cancelled open or stat ends at once, and
+ * its job drops what it yields later. A read uses the caller's memory, and a listing the open folder, so they are waited
+ * for. Closing is a job nobody waits for: the file's struct carries it, and goes when it is done.
  */
 #include "file.h"
 
@@ -23,8 +23,7 @@ struct pl_file {
     pl__job job;
 };
 
-/* --- Jobs
- * -------------------------------------------------------------------------------------------------------- */
+/* --- Jobs --------------------------------------------------------------------------------------------------------- */
 
 void pl__op_submit_job(pl__op *op, pl__job *job, void (*finished)(pl__completion *))
 {
@@ -46,8 +45,7 @@ static int64_t take_job(pl__op *op, pl__job **job)
     return pl__op_translate(op, pl__completion_take(&op->completion));
 }
 
-/* --- Opening and closing
- * ----------------------------------------------------------------------------------------- */
+/* --- Opening and closing ------------------------------------------------------------------------------------------ */
 
 static const pl__op_type open_type = {.name = "open", .cancel = pl__op_cancel_completion};
 
@@ -206,8 +204,7 @@ int pl_file_info_get(const pl_file *file, pl_file_info *info)
     return PL_OK;
 }
 
-/* --- Reading
- * ----------------------------------------------------------------------------------------------------- */
+/* --- Reading ------------------------------------------------------------------------------------------------------ */
 
 static const pl__op_type file_read_type = {.name = "file read", .cancel = pl__op_cancel_completion};
 
@@ -261,8 +258,7 @@ int64_t pl_file_read(pl_file *file, void *data, size_t size, int64_t offset)
     return pl__op_wait(&op, pl_file_read_start(&op, file, data, size, offset));
 }
 
-/* --- Facts about a path
- * ------------------------------------------------------------------------------------------ */
+/* --- Facts about a path ------------------------------------------------------------------------------------------- */
 
 static const pl__op_type stat_type = {.name = "stat", .cancel = pl__op_cancel_completion};
 
@@ -304,8 +300,7 @@ int64_t pl_file_stat(const char *path, pl_file_info *info)
     return pl__op_wait(&op, pl_file_stat_start(&op, path, info));
 }
 
-/* --- Listing
- * ----------------------------------------------------------------------------------------------------- */
+/* --- Listing ------------------------------------------------------------------------------------------------------ */
 
 static const pl__op_type list_type = {.name = "list folder", .cancel = pl__op_cancel_completion};
 
@@ -327,8 +322,7 @@ static void list_finished(pl__completion *completion)
     pl__job *job;
     int32_t system_error = completion->system_error;
     int64_t result = take_job(op, &job);
-    pl_folder_listing listing = {job->as.folder_list.entries, job->as.folder_list.count,
-                                 job->as.folder_list.capacity};
+    pl_folder_listing listing = {job->as.folder_list.entries, job->as.folder_list.count, job->as.folder_list.capacity};
     if (result >= 0)
         *(pl_folder_listing *)op->output = listing;
     else

@@ -65,8 +65,7 @@ void pl__future_report_unseen(pl_future *future, const char *what, const char *t
     pl__loop_report(future->loop, what, future->result, 0, task_name, NULL);
 }
 
-/* --- Public
- * ------------------------------------------------------------------------------------------------------ */
+/* --- Public ------------------------------------------------------------------------------------------------------- */
 
 int pl_future_create(pl_future **future, pl_loop *loop)
 {

@@ -1,8 +1,7 @@
 /* Futures, from the inside.
  *
- * One struct serves all: counted ones made by users, the one at the head of a task, the one inside an
- * operation or a wait on a stack. What differs is the type: what a cancel means, and whether a reference
- * count keeps it.
+ * One struct serves all: counted ones made by users, the one at the head of a task, the one inside an operation or a wait
+ * on a stack. What differs is the type: what a cancel means, and whether a reference count keeps it.
  */
 #ifndef PROLOOP_SRC_FUTURE_H
 #define PROLOOP_SRC_FUTURE_H
@@ -19,8 +18,7 @@ typedef struct pl__future_type {
     bool (*cancel)(pl_future *future);
     void (*destroy)(pl_future *future); /* the last reference went; NULL: not counted */
     bool one_waiter;
-    bool keeps_result; /* its result cannot be had again: a waiter that was cancelled meanwhile gets it all
-                          the same */
+    bool keeps_result; /* its result cannot be had again: a waiter that was cancelled meanwhile gets it all the same */
 } pl__future_type;
 
 struct pl_future {

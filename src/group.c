@@ -1,9 +1,8 @@
 /* Groups: structured concurrency.
  *
  * A group is a scope of its body and the level of its children: cancelling it makes every wait in both return
- * PL_ECANCELED. Its end is a wait for a future, `idle`, that becomes done with the last child. While the
- * parent waits there its scope is closed, so what cancels that wait comes from outside: it cancels the
- * children, and the wait goes on.
+ * PL_ECANCELED. Its end is a wait for a future, `idle`, that becomes done with the last child. While the parent waits
+ * there its scope is closed, so what cancels that wait comes from outside: it cancels the children, and the wait goes on.
  */
 #include "group.h"
 
@@ -45,8 +44,7 @@ int pl_group_begin_here(pl_group *group, int flags, const char *where)
     return PL_OK;
 }
 
-/* --- Children
- * ---------------------------------------------------------------------------------------------------- */
+/* --- Children ----------------------------------------------------------------------------------------------------- */
 
 static int group_spawn(struct pl__group *group, pl_task **task, pl_task_fn *fn, void *arg,
                        const pl_task_options *options)
@@ -67,8 +65,7 @@ static int group_spawn(struct pl__group *group, pl_task **task, pl_task_fn *fn, 
     return pl__task_spawn(task, fn, arg, &with_loop, group);
 }
 
-int pl_group_spawn_task(pl_group *group, pl_task **task, pl_task_fn *fn, void *arg,
-                        const pl_task_options *options)
+int pl_group_spawn_task(pl_group *group, pl_task **task, pl_task_fn *fn, void *arg, const pl_task_options *options)
 {
     static const pl_task_options defaults = {.size = sizeof(pl_task_options)};
     if (task)
@@ -99,8 +96,8 @@ void pl__group_child_ended(struct pl__group *group, pl_task *child)
     child->future.retrieved = true;
     if (result < 0 && result != PL_ECANCELED) {
         if (group->flags == PL_GROUP_SUPERVISE) {
-            pl__loop_report(group->loop, "a task of a supervising group failed", result, 0,
-                            pl_task_name(child), group->scope.where);
+            pl__loop_report(group->loop, "a task of a supervising group failed", result, 0, pl_task_name(child),
+                            group->scope.where);
         } else {
             if (group->first_error == 0)
                 group->first_error = result;
@@ -116,8 +113,7 @@ size_t pl_group_size(const pl_group *group)
     return group ? pl__group_of(group)->count : 0;
 }
 
-/* --- Ending
- * ------------------------------------------------------------------------------------------------------ */
+/* --- Ending ------------------------------------------------------------------------------------------------------- */
 
 void pl_group_cancel(pl_group *group)
 {
@@ -163,7 +159,7 @@ int64_t pl_group_end(pl_group *group, int64_t result)
     pl_task *task = pl__task_running();
     if (result < 0 && result != PL_ECANCELED && inner->first_error == 0)
         inner->first_error = result;
-    if (result < 0 && (inner->flags == PL_GROUP_FAIL_FAST || result == PL_ECANCELED))
+    if (result < 0)
         group_abort(inner);
     if (inner->count > 0) {
         pl__future_init(&inner->idle, &idle_type, inner->loop);

@@ -21,8 +21,8 @@ typedef struct pl__list {
 } pl__list;
 
 /* Visits every node; the one visited may be unlinked, its neighbours may not. */
-#define PL__LIST_EACH(node, list)                                                                            \
-    for (pl__node *node = (list)->head.next, *node##_next = node->next; node != &(list)->head;               \
+#define PL__LIST_EACH(node, list)                                                                                      \
+    for (pl__node *node = (list)->head.next, *node##_next = node->next; node != &(list)->head;                         \
          node = node##_next, node##_next = node->next)
 
 static inline void pl__node_init(pl__node *node)

@@ -1,9 +1,9 @@
 /* Listeners: several accepts are always under way.
  *
- * A listener has a few slots. Each is one accept: under way in the system, or holding the connection it got
- * until somebody takes it, or idle while accepting pauses. Accepting operations of the user never go to the
- * system: they wait here, first in first out, so cancelling one loses no connection, and connections that
- * nobody takes fill the slots and then wait in the system's backlog.
+ * A listener has a few slots. Each is one accept: under way in the system, or holding the connection it got until somebody
+ * takes it, or idle while accepting pauses. Accepting operations of the user never go to the system: they wait here, first
+ * in first out, so cancelling one loses no connection, and connections that nobody takes fill the slots and then wait in
+ * the system's backlog.
  *
  * When the process has no handle left the system cannot say when that changes: accepting pauses for a while.
  */
@@ -75,8 +75,7 @@ void pl_listener_unref(pl_listener *listener)
     pl__loop_release(loop);
 }
 
-/* --- Slots
- * ------------------------------------------------------------------------------------------------------- */
+/* --- Slots -------------------------------------------------------------------------------------------------------- */
 
 static void accepting_resumes(void *arg)
 {
@@ -142,8 +141,7 @@ static void slot_delivered(pl__completion *completion)
     close_if_idle(listener);
 }
 
-/* Puts an idle slot to work. What the system has at once is taken at once, until the slot holds a connection
- * or waits. */
+/* Puts an idle slot to work. What the system has at once is taken at once, until the slot holds a connection or waits. */
 static void slot_submit(pl__accept_slot *slot)
 {
     pl_listener *listener = slot->listener;
@@ -162,8 +160,7 @@ static void slot_submit(pl__accept_slot *slot)
     }
 }
 
-/* --- Accepting
- * --------------------------------------------------------------------------------------------------- */
+/* --- Accepting ---------------------------------------------------------------------------------------------------- */
 
 static void accept_cancel(pl__op *op)
 {
@@ -229,15 +226,14 @@ int64_t pl_accept(pl_listener *listener, pl_stream **stream)
     return pl__op_wait(&op, pl_accept_start(&op, listener, stream));
 }
 
-/* --- Life
- * -------------------------------------------------------------------------------------------------------- */
+/* --- Life --------------------------------------------------------------------------------------------------------- */
 
 static int listener_open(pl_listener *listener, const pl_address *address, const pl_listen_options *options)
 {
     pl__request request = {.kind = PL__REQUEST_SOCKET_LISTEN, .address = *address};
     request.backlog = options->backlog > 0 ? options->backlog : PL__BACKLOG;
-    request.flags = (uint8_t)((options->reuse_port ? PL__LISTEN_REUSE_PORT : 0) |
-                              (options->ipv6_only ? PL__LISTEN_IPV6_ONLY : 0));
+    request.flags =
+        (uint8_t)((options->reuse_port ? PL__LISTEN_REUSE_PORT : 0) | (options->ipv6_only ? PL__LISTEN_IPV6_ONLY : 0));
     int result = control(listener, &request);
     if (result < 0)
         return result;
@@ -249,8 +245,7 @@ static int listener_open(pl_listener *listener, const pl_address *address, const
     return result;
 }
 
-int pl__listener_create(pl_listener **out, pl_loop *loop, const pl_address *address,
-                        const pl_listen_options *options)
+int pl__listener_create(pl_listener **out, pl_loop *loop, const pl_address *address, const pl_listen_options *options)
 {
     pl_listener *listener = pl__allocate_zeroed(sizeof *listener);
     if (!listener)

@@ -14,9 +14,9 @@
 
 enum {
     PL__TASK_BUDGET = 256,
-    PL__POLLS_SKIPPED = 64, /* iterations that may pass without a poll while there is ready work, */
+    PL__POLLS_SKIPPED = 64,            /* iterations that may pass without a poll while there is ready work, */
     PL__POLL_SKIP_NANOSECONDS = 50000, /* and for how long; */
-    PL__SKIPS_PER_CLOCK = 8 /* which is looked at once in so many, since reading a clock costs too */
+    PL__SKIPS_PER_CLOCK = 8            /* which is looked at once in so many, since reading a clock costs too */
 };
 
 static PL__THREAD_LOCAL pl_loop *running_loop;
@@ -47,8 +47,7 @@ static void watch_forks(void)
         pl__process_on_fork(forget_loops);
 }
 
-/* --- Making and holding
- * ------------------------------------------------------------------------------------------ */
+/* --- Making and holding ------------------------------------------------------------------------------------------- */
 
 static bool debug_wanted(const pl_loop_options *options)
 {
@@ -195,8 +194,7 @@ pl_duration pl_loop_time(pl_loop *loop)
     return loop && !loop->closed ? pl__loop_now(loop) : PL_EINVAL;
 }
 
-/* --- The seam
- * ---------------------------------------------------------------------------------------------------- */
+/* --- The seam ----------------------------------------------------------------------------------------------------- */
 
 bool pl__loop_submit(pl_loop *loop, pl__completion *completion)
 {
@@ -221,8 +219,7 @@ int pl__loop_control(pl_loop *loop, pl__request *request)
     return loop->proactor->type->control(loop->proactor, request);
 }
 
-/* --- Iterating
- * --------------------------------------------------------------------------------------------------- */
+/* --- Iterating ---------------------------------------------------------------------------------------------------- */
 
 static bool has_ready_work(const pl_loop *loop)
 {
@@ -378,8 +375,7 @@ int64_t pl_loop_run_until_complete(pl_loop *loop, pl_future *future)
     return pl__future_is_done(future) ? pl__future_take(future) : PL_ESTOPPED;
 }
 
-/* --- Closing
- * ----------------------------------------------------------------------------------------------------- */
+/* --- Closing ------------------------------------------------------------------------------------------------------ */
 
 /* Runs until the tasks have ended. False: those that are left ignore their cancel. */
 static bool end_tasks(pl_loop *loop)
@@ -407,8 +403,7 @@ static void leave_tasks_behind(pl_loop *loop)
 {
     for (pl__node *node; (node = pl__list_pop_front(&loop->tasks));) {
         pl_task *task = PL__CONTAINER_OF(node, pl_task, node);
-        pl__loop_report(loop, "a task would not end and is left behind", PL_ECANCELED, 0, pl_task_name(task),
-                        NULL);
+        pl__loop_report(loop, "a task would not end and is left behind", PL_ECANCELED, 0, pl_task_name(task), NULL);
         task->wake.fn = leave_suspended;
         PL__LIST_EACH(operation, &task->operations)
         pl__op_cancel(PL__CONTAINER_OF(operation, pl__op, node), PL_ECANCELED);
@@ -422,8 +417,8 @@ static void end_operations(pl_loop *loop)
     pl__streams_close(loop);
     PL__LIST_EACH(node, &loop->operations)
     pl__op_cancel(PL__CONTAINER_OF(node, pl__op, node), PL_ECANCELED);
-    while (loop->in_flight > 0 || !pl__list_is_empty(&loop->streams) ||
-           !pl__list_is_empty(&loop->listeners) || !pl__list_is_empty(&loop->operations))
+    while (loop->in_flight > 0 || !pl__list_is_empty(&loop->streams) || !pl__list_is_empty(&loop->listeners) ||
+           !pl__list_is_empty(&loop->operations))
         iterate(loop, PL_FOREVER);
 }
 
@@ -459,8 +454,7 @@ int pl_loop_close(pl_loop *loop)
     return ended ? PL_OK : PL_ESTATE;
 }
 
-/* --- Reports
- * ----------------------------------------------------------------------------------------------------- */
+/* --- Reports ------------------------------------------------------------------------------------------------------ */
 
 static void print_report(const pl_report *report)
 {
@@ -499,8 +493,8 @@ void pl_loop_report(pl_loop *loop, const pl_report *report)
     loop->reporting = false;
 }
 
-void pl__loop_report(pl_loop *loop, const char *message, int64_t error, int32_t system_error,
-                     const char *task, const char *where)
+void pl__loop_report(pl_loop *loop, const char *message, int64_t error, int32_t system_error, const char *task,
+                     const char *where)
 {
     const pl_report report = {
         .message = message, .error = error, .system_error = system_error, .task = task, .where = where};

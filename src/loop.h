@@ -1,5 +1,4 @@
-/* The loop, from the inside: what an iteration needs, and the lists of all that must end before the loop
- * does. */
+/* The loop, from the inside: what an iteration needs, and the lists of all that must end before the loop does. */
 #ifndef PROLOOP_SRC_LOOP_H
 #define PROLOOP_SRC_LOOP_H
 
@@ -79,7 +78,7 @@ int pl__loop_control(pl_loop *loop, pl__request *request);
 int64_t pl__loop_now(pl_loop *loop);
 
 /* A report with these parts. */
-void pl__loop_report(pl_loop *loop, const char *message, int64_t error, int32_t system_error,
-                     const char *task, const char *where);
+void pl__loop_report(pl_loop *loop, const char *message, int64_t error, int32_t system_error, const char *task,
+                     const char *where);
 
 #endif

@@ -8,8 +8,7 @@ PL__STATIC_ASSERT(sizeof(pl__op) * 4 <= sizeof(pl_op) * 3, "pl_op keeps a quarte
 
 static bool op_future_cancel(pl_future *future);
 
-static const pl__future_type op_future_type = {
-    .cancel = op_future_cancel, .one_waiter = true, .keeps_result = true};
+static const pl__future_type op_future_type = {.cancel = op_future_cancel, .one_waiter = true, .keeps_result = true};
 
 int pl__op_check(const pl_op *op, pl_loop *loop)
 {
@@ -27,8 +26,8 @@ int pl__op_check(const pl_op *op, pl_loop *loop)
 pl__op *pl__op_begin(pl_op *op, pl_loop *loop, const pl__op_type *type, void *owner, void *output)
 {
     pl__op *inner = pl__op_of(op);
-    *inner = (pl__op){
-        .type = type, .owner = owner, .output = output, .state = PL__OP_PENDING, .cancel_code = PL_ECANCELED};
+    *inner =
+        (pl__op){.type = type, .owner = owner, .output = output, .state = PL__OP_PENDING, .cancel_code = PL_ECANCELED};
     pl__future_init(&inner->future, &op_future_type, loop);
     pl_task *task = loop->current;
     bool on_stack = task && pl__fiber_contains(task->fiber, inner);
@@ -76,8 +75,7 @@ int64_t pl__op_wait(pl_op *op, int started)
     return started < 0 ? started : pl_op_await(op);
 }
 
-/* --- Public
- * ------------------------------------------------------------------------------------------------------ */
+/* --- Public ------------------------------------------------------------------------------------------------------- */
 
 pl_future *pl_op_future(pl_op *op)
 {

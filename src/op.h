@@ -1,11 +1,11 @@
-/* Operations, from the inside: the completion that goes to the proactor, and the future of its waiter, in one
- * struct that the caller owns.
+/* Operations, from the inside: the completion that goes to the proactor, and the future of its waiter, in one struct that
+ * the caller owns.
  *
  *     idle -> pending -> done -> (started again) pending ...
  *
- * An operation may have its completion submitted, or wait in a queue of a stream or a listener; its type says
- * what a cancel does there. While pending it stands in the list of its loop, or, if its memory is the running
- * task's stack, of that task: both are looked at when the owner of the list ends.
+ * An operation may have its completion submitted, or wait in a queue of a stream or a listener; its type says what a
+ * cancel does there. While pending it stands in the list of its loop, or, if its memory is the running task's stack, of
+ * that task: both are looked at when the owner of the list ends.
  */
 #ifndef PROLOOP_SRC_OP_H
 #define PROLOOP_SRC_OP_H

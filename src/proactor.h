@@ -1,23 +1,23 @@
 /* The seam between the portable library and the system.
  *
- * Above this line there is no system call, below it no policy. The library asks for work by a *completion*: a
- * struct that says what to do (kind and parameters), to which handle, and later how it ended. A *proactor* is
- * one table of functions that takes completions and gives them back finished:
+ * Above this line there is no system call, below it no policy. The library asks for work by a *completion*: a struct
+ * that says what to do (kind and parameters), to which handle, and later how it ended. A *proactor* is one table of
+ * functions that takes completions and gives them back finished:
  *
- *     submit(c)   starts c. Done: it finished at once and c->result is set; pending: a later poll gives it
- * back. Never calls user code, never blocks, never fails: a failure is a result. cancel(c)   asks for an
- * early end of a pending c. It is a request: c comes back by poll in every case, with PL_ECANCELED if nothing
- * had happened, with its true result if something had. poll        waits until a deadline, a completion or a
- * wake, and hands over what has finished. control(r)  does something that ends at once: sockets opened,
- * named, half closed, closed; interrupts watched.
+ *     submit(c)   starts c. Done: it finished at once and c->result is set; pending: a later poll gives it back.
+ *                 Never calls user code, never blocks, never fails: a failure is a result.
+ *     cancel(c)   asks for an early end of a pending c. It is a request: c comes back by poll in every case, with
+ *                 PL_ECANCELED if nothing had happened, with its true result if something had.
+ *     poll        waits until a deadline, a completion or a wake, and hands over what has finished.
+ *     control(r)  does something that ends at once: sockets opened, named, half closed, closed; interrupts watched.
  *
- * The law: from submit until poll hands it over, the completion, its buffers and its handle belong to the
- * proactor and stay valid and unmoved. There is exactly one end per submit. A handle is closed only when none
- * of its completions is in flight. All this is checked in every build, by the functions at the end of this
- * file, which are the only ones that change a completion's state.
+ * The law: from submit until poll hands it over, the completion, its buffers and its handle belong to the proactor
+ * and stay valid and unmoved. There is exactly one end per submit. A handle is closed only when none of its
+ * completions is in flight. All this is checked in every build, by the functions at the end of this file, which are
+ * the only ones that change a completion's state.
  *
- * Kinds marked WORKER are system calls that have no completion form here; proactors hand them to the worker
- * pool (worker_pool.h), so the simulated proactor can replace them like anything else.
+ * Kinds marked WORKER are system calls that have no completion form here; proactors hand them to the worker pool
+ * (worker_pool.h), so the simulated proactor can replace them like anything else.
  */
 #ifndef PROLOOP_SRC_PROACTOR_H
 #define PROLOOP_SRC_PROACTOR_H
@@ -42,17 +42,17 @@ typedef struct pl__buffer_pool pl__buffer_pool;
  *   CANCELLABLE  it ends soon, with PL_ECANCELED or with its true result
  *   ABANDONABLE  it ends at once; the system call runs on in memory of its own, and what it yields is dropped
  *   JOINED       it cannot be ended early, because it uses the caller's memory; one that had not begun can */
-#define PL__OPERATIONS(X)                                                                                    \
-    X(ACCEPT, accept, SYSTEM, CANCELLABLE)                                                                   \
-    X(CONNECT, connect, SYSTEM, CANCELLABLE)                                                                 \
-    X(RECEIVE, receive, SYSTEM, CANCELLABLE)                                                                 \
-    X(SEND, send, SYSTEM, CANCELLABLE)                                                                       \
-    X(SEND_FILE, send_file, SYSTEM, CANCELLABLE)                                                             \
-    X(RESOLVE, resolve, WORKER, ABANDONABLE)                                                                 \
-    X(FILE_OPEN, file_open, WORKER, ABANDONABLE)                                                             \
-    X(FILE_STAT, file_stat, WORKER, ABANDONABLE)                                                             \
-    X(FILE_READ, file_read, WORKER, JOINED)                                                                  \
-    X(FILE_CLOSE, file_close, WORKER, JOINED)                                                                \
+#define PL__OPERATIONS(X)                                                                                              \
+    X(ACCEPT, accept, SYSTEM, CANCELLABLE)                                                                             \
+    X(CONNECT, connect, SYSTEM, CANCELLABLE)                                                                           \
+    X(RECEIVE, receive, SYSTEM, CANCELLABLE)                                                                           \
+    X(SEND, send, SYSTEM, CANCELLABLE)                                                                                 \
+    X(SEND_FILE, send_file, SYSTEM, CANCELLABLE)                                                                       \
+    X(RESOLVE, resolve, WORKER, ABANDONABLE)                                                                           \
+    X(FILE_OPEN, file_open, WORKER, ABANDONABLE)                                                                       \
+    X(FILE_STAT, file_stat, WORKER, ABANDONABLE)                                                                       \
+    X(FILE_READ, file_read, WORKER, JOINED)                                                                            \
+    X(FILE_CLOSE, file_close, WORKER, JOINED)                                                                          \
     X(FOLDER_LIST, folder_list, WORKER, JOINED)
 
 enum pl__operation_kind {
@@ -83,8 +83,7 @@ typedef struct pl__handle {
     uintptr_t object;   /* PL__NO_OBJECT: closed */
     uint32_t in_flight; /* completions submitted and not yet finished */
     uint8_t family;     /* PL_IPV4, PL_IPV6 */
-    bool attached;  /* to a proactor: set by attach, cleared by detach; on Windows a handle never gets another
-                       one */
+    bool attached;  /* to a proactor: set by attach, cleared by detach; on Windows a handle never gets another one */
     uint16_t flags; /* the proactor's own */
     union {         /* the proactor's own: queues of an adapter, for instance */
         uint64_t space[8];
@@ -111,7 +110,7 @@ struct pl__completion {
     pl__handle *handle;
     void (*deliver)(pl__completion *); /* the loop calls it for each one that poll hands over */
     int64_t result;                    /* >= 0 or PL_E...; what it counts is said at each kind below */
-    int32_t system_error; /* errno, Win32, Winsock code or NTSTATUS behind a negative result; else 0 */
+    int32_t system_error;              /* errno, Win32, Winsock code or NTSTATUS behind a negative result; else 0 */
     uint8_t kind;
     uint8_t state;
     union {
@@ -123,7 +122,7 @@ struct pl__completion {
         struct { /* result: 0. The handle is open, attached and not bound. */
             pl_address address;
         } connect;
-        struct { /* result: bytes, 0 at end of stream; with size 0: 0 when there is something to receive */
+        struct {         /* result: bytes, 0 at end of stream; with size 0: 0 when there is something to receive */
             void *data;  /* NULL: a buffer of PL__BUFFER_SIZE bytes is taken from the pool, as late as the */
             size_t size; /* system allows; it stays here only if bytes came, else it went back */
             pl__buffer_pool *pool; /* NULL unless data is; then size is PL__BUFFER_SIZE */
@@ -147,20 +146,27 @@ struct pl__completion {
 };
 
 /* What control() does. All of them end at once and return >= 0 or PL_E..., with the system's code beside it.
+ *
+ *     SOCKET_OPEN      a stream socket of `family` into the closed `handle`: non-blocking, not inherited; bound to
+ *                      `address` if that has a family
+ *     SOCKET_LISTEN    a listening socket on `address` into the closed `handle`; `backlog`, `flags`
+ *     SOCKET_SHUTDOWN  half close: nothing more will be sent
+ *     SOCKET_OPTION    sets `option` to `value`
+ *     SOCKET_NAME      the local address into `address`
+ *     SOCKET_PEER      the peer's address into `address`
+ *     HANDLE_CLOSE     closes the handle; nothing of it is in flight, and it is detached
+ *     INTERRUPT_WATCH  `value` 1: Ctrl-C and its kin count up `interrupts` and wake; 0: no longer. PL_EBUSY: another
+ *                      proactor of the process watches
  */
-#define PL__REQUESTS(X)                                                                                      \
-    X(SOCKET_OPEN)     /* a stream socket of `family` into the closed `handle`: non-blocking, not inherited; \
-                          bound */                                                                           \
-                       /* to `address` if that has a family */                                               \
-    X(SOCKET_LISTEN)   /* a listening socket on `address` into the closed `handle`; `backlog`, `flags` */    \
-    X(SOCKET_SHUTDOWN) /* half close: nothing more will be sent */                                           \
-    X(SOCKET_OPTION)   /* sets `option` to `value` */                                                        \
-    X(SOCKET_NAME)     /* the local address into `address` */                                                \
-    X(SOCKET_PEER)     /* the peer's address into `address` */                                               \
-    X(HANDLE_CLOSE)    /* closes the handle; nothing of it is in flight */                                   \
-    X(INTERRUPT_WATCH) /* value 1: Ctrl-C and its kin count up `interrupts` and wake; 0: no longer.          \
-                          PL_EBUSY: */                                                                       \
-                       /* another proactor of the process watches */
+#define PL__REQUESTS(X)                                                                                                \
+    X(SOCKET_OPEN)                                                                                                     \
+    X(SOCKET_LISTEN)                                                                                                   \
+    X(SOCKET_SHUTDOWN)                                                                                                 \
+    X(SOCKET_OPTION)                                                                                                   \
+    X(SOCKET_NAME)                                                                                                     \
+    X(SOCKET_PEER)                                                                                                     \
+    X(HANDLE_CLOSE)                                                                                                    \
+    X(INTERRUPT_WATCH)
 
 enum pl__request_kind {
 #define PL__REQUEST_ENUM(NAME) PL__REQUEST_##NAME,
@@ -177,9 +183,8 @@ enum pl__socket_option {
 };
 
 enum pl__listen_flag {
-    PL__LISTEN_REUSE_PORT =
-        1, /* several listeners share the port, where the system spreads connections over them */
-    PL__LISTEN_IPV6_ONLY = 2 /* else an IPv6 wildcard takes IPv4 too */
+    PL__LISTEN_REUSE_PORT = 1, /* several listeners share the port, where the system spreads connections over them */
+    PL__LISTEN_IPV6_ONLY = 2   /* else an IPv6 wildcard takes IPv4 too */
 };
 
 typedef struct pl__request {
@@ -210,12 +215,10 @@ typedef struct pl__proactor_class {
     void (*detach)(pl__proactor *proactor, pl__handle *handle); /* before HANDLE_CLOSE, if attached */
     int (*submit)(pl__proactor *proactor, pl__completion *completion);
     void (*cancel)(pl__proactor *proactor, pl__completion *completion); /* only while SUBMITTED */
-    void (*flush)(
-        pl__proactor *proactor); /* end of an iteration: what submit put off goes to the system now */
-    void (*poll)(pl__proactor *proactor, int64_t deadline,
-                 pl__list *finished);     /* deadline <= now: does not wait;
-                                PL_FOREVER: no limit. Never returns early for
-                                want of precision; may return with nothing */
+    void (*flush)(pl__proactor *proactor); /* end of an iteration: what submit put off goes to the system now */
+    /* A deadline that is past: does not wait; PL_FOREVER: no limit. May return with nothing, but not because a clock was
+     * too coarse. */
+    void (*poll)(pl__proactor *proactor, int64_t deadline, pl__list *finished);
     void (*wake)(pl__proactor *proactor); /* any thread, and signal handlers: ends a poll, this or the next */
     int (*control)(pl__proactor *proactor, pl__request *request);
 } pl__proactor_class;
@@ -226,17 +229,13 @@ struct pl__proactor {
     pl__atomic_u32 interrupts; /* Ctrl-C and its kin so far, while watched */
 };
 
-/* The proactors of this platform, the best one first, the simulation last; NULL ends. Defined by src/win and
- * src/posix. */
+/* The proactors of this platform, the best one first, the simulation last; NULL ends. Defined by src/win and src/posix. */
 extern const pl__proactor_class *const pl__proactors[];
 
-/* By name; NULL or "": the one named by PROLOOP_BACKEND, or the best one. NULL: there is none of that name.
- */
+/* By name; NULL or "": the one named by PROLOOP_BACKEND, or the best one. NULL: there is none of that name. */
 const pl__proactor_class *pl__proactor_find(const char *name);
 
-/* --- The life of a completion
- * --------------------------------------------------------------------------------- * Proactors call the
- * first four, the library above takes. */
+/* --- The life of a completion. Proactors call the first four, the library above takes. ---------------------------- */
 
 static inline void pl__completion_submitted(pl__completion *c)
 {

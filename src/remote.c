@@ -39,8 +39,7 @@ void pl_remote_unref(pl_remote *remote)
         pl__release(remote, sizeof *remote);
 }
 
-/* Pushes the call, and wakes the loop if none was waiting. The loop cannot be freed while `posting` counts
- * us. */
+/* Pushes the call, and wakes the loop if none was waiting. The loop cannot be freed while `posting` counts us. */
 static int post(pl_remote *remote, pl__call *call)
 {
     int result = PL_OK;

@@ -1,8 +1,8 @@
 /* A loop seen from other threads: a lock-free inbox of calls, and one wake at most in flight.
  *
- * Posting pushes onto a stack whose head is one atomic pointer; whoever finds it empty wakes the loop. The
- * loop takes the whole stack at once and turns it round, so calls run in the order in which they were posted.
- * A closed remote's head is a mark that no push gets past.
+ * Posting pushes onto a stack whose head is one atomic pointer; whoever finds it empty wakes the loop. The loop takes the
+ * whole stack at once and turns it round, so calls run in the order in which they were posted. A closed remote's head is a
+ * mark that no push gets past.
  */
 #ifndef PROLOOP_SRC_REMOTE_H
 #define PROLOOP_SRC_REMOTE_H

@@ -26,8 +26,7 @@ static void resolve_finished(pl__completion *completion)
     pl__op_end(op, result, system_error);
 }
 
-int pl_resolve_start(pl_op *op, const char *host, uint16_t port, int family, pl_address *addresses,
-                     size_t capacity)
+int pl_resolve_start(pl_op *op, const char *host, uint16_t port, int family, pl_address *addresses, size_t capacity)
 {
     if (!op || !addresses || !capacity || (family != 0 && family != PL_IPV4 && family != PL_IPV6))
         return PL_EINVAL;

@@ -16,8 +16,8 @@ static const char *const kind_names[] = {
 
 void pl__scope_panic(const pl__scope *scope, const char *message)
 {
-    PL__PANIC("task %s: the %s begun at %s %s", scope->task ? pl_task_name(scope->task) : "?",
-              kind_names[scope->kind], scope->where ? scope->where : "?", message);
+    PL__PANIC("task %s: the %s begun at %s %s", scope->task ? pl_task_name(scope->task) : "?", kind_names[scope->kind],
+              scope->where ? scope->where : "?", message);
 }
 
 int pl__scope_open(pl__scope *scope, pl__scope_kind kind, const char *where)
@@ -27,11 +27,8 @@ int pl__scope_open(pl__scope *scope, pl__scope_kind kind, const char *where)
         return PL_ENOTASK;
     if (scope->task)
         return PL_EBUSY;
-    *scope = (pl__scope){.task = task,
-                         .outer = task->scope,
-                         .where = where,
-                         .cancelling = task->cancelling,
-                         .kind = (uint8_t)kind};
+    *scope = (pl__scope){
+        .task = task, .outer = task->scope, .where = where, .cancelling = task->cancelling, .kind = (uint8_t)kind};
     task->scope = scope;
     return PL_OK;
 }
@@ -65,8 +62,7 @@ bool pl__scope_explains_cancel(const pl__scope *scope)
     return scope->cancelled && task->cancelling <= scope->cancelling && !pl__task_is_cancelled_by_level(task);
 }
 
-/* --- Timeout
- * ----------------------------------------------------------------------------------------------------- */
+/* --- Timeout ------------------------------------------------------------------------------------------------------ */
 
 static void timeout_due(void *arg)
 {
@@ -106,8 +102,7 @@ int pl_timeout_begin_here(pl_timeout *timeout, pl_duration limit, const char *wh
     pl_task *task = pl__task_running();
     if (!task)
         return PL_ENOTASK;
-    return pl_timeout_begin_at_here(timeout, pl__deadline_after(pl__loop_now(task->future.loop), limit),
-                                    where);
+    return pl_timeout_begin_at_here(timeout, pl__deadline_after(pl__loop_now(task->future.loop), limit), where);
 }
 
 int pl_timeout_reschedule(pl_timeout *timeout, pl_duration limit)
@@ -139,8 +134,7 @@ int64_t pl_timeout_end(pl_timeout *timeout, int64_t result)
     return result;
 }
 
-/* --- Shielded region
- * --------------------------------------------------------------------------------------------- */
+/* --- Shielded region ---------------------------------------------------------------------------------------------- */
 
 static pl__scope *scope_of(pl_shielded *shielded)
 {

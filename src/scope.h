@@ -1,8 +1,8 @@
 /* Scopes: the parts of a task that can be cancelled as a whole.
  *
- * A task's open scopes form a stack, innermost first, linked through structs on the task's own stack. A scope
- * that is cancelled stays so until it ends: it is a level that every wait looks at. A shielded scope hides
- * what lies around it, and the task's own edge too.
+ * A task's open scopes form a stack, innermost first, linked through structs on the task's own stack. A scope that is
+ * cancelled stays so until it ends: it is a level that every wait looks at. A shielded scope hides what lies around it,
+ * and the task's own edge too.
  */
 #ifndef PROLOOP_SRC_SCOPE_H
 #define PROLOOP_SRC_SCOPE_H
@@ -13,12 +13,7 @@
 
 #include "timer.h"
 
-typedef enum pl__scope_kind {
-    PL__SCOPE_NONE,
-    PL__SCOPE_TIMEOUT,
-    PL__SCOPE_GROUP,
-    PL__SCOPE_SHIELDED
-} pl__scope_kind;
+typedef enum pl__scope_kind { PL__SCOPE_NONE, PL__SCOPE_TIMEOUT, PL__SCOPE_GROUP, PL__SCOPE_SHIELDED } pl__scope_kind;
 
 typedef struct pl__scope {
     pl_task *task; /* NULL: not open */

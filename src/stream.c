@@ -27,8 +27,7 @@ enum {
 
 static void close_if_idle(pl_stream *stream);
 
-/* --- Life
- * -------------------------------------------------------------------------------------------------------- */
+/* --- Life --------------------------------------------------------------------------------------------------------- */
 
 int pl__stream_create(pl_stream **out, pl_loop *loop)
 {
@@ -77,8 +76,7 @@ void pl_stream_unref(pl_stream *stream)
     PL__CHECK(stream->references > 0);
     if (--stream->references > 0)
         return;
-    PL__CHECK(stream->handle.object == PL__NO_OBJECT && !stream->reader &&
-              pl__list_is_empty(&stream->writes));
+    PL__CHECK(stream->handle.object == PL__NO_OBJECT && !stream->reader && pl__list_is_empty(&stream->writes));
     pl_loop *loop = stream->loop;
     if (stream->lent && !loop->closed)
         pl__buffer_give(&loop->buffers, stream->lent);
@@ -103,8 +101,7 @@ static int control(pl_stream *stream, pl__request request)
     return pl__loop_control(stream->loop, &request);
 }
 
-/* --- Reading
- * ----------------------------------------------------------------------------------------------------- */
+/* --- Reading ------------------------------------------------------------------------------------------------------ */
 
 static const pl__op_type read_type = {.name = "read", .cancel = pl__op_cancel_completion};
 
@@ -198,8 +195,7 @@ int pl_read_return(pl_stream *stream)
     return PL_OK;
 }
 
-/* --- Writing
- * ----------------------------------------------------------------------------------------------------- */
+/* --- Writing ------------------------------------------------------------------------------------------------------ */
 
 static void write_cancel(pl__op *op);
 static void write_finished(pl__completion *completion);
@@ -512,8 +508,7 @@ int pl_stream_shutdown(pl_stream *stream)
     return PL_OK;
 }
 
-/* --- Closing
- * ----------------------------------------------------------------------------------------------------- */
+/* --- Closing ------------------------------------------------------------------------------------------------------ */
 
 /* Whether bytes of ours may still be on their way to a peer that a reset would reach first. */
 static bool wants_drain(const pl_stream *stream)
@@ -550,12 +545,14 @@ static bool drain(pl_stream *stream)
     for (int reads = 0; !stream->drained; reads++) {
         if (reads == PL__READS_PER_CLOSE) /* it sends without end: that is answered by a reset */
             return false;
-        stream->drain =
-            (pl__completion){.kind = PL__RECEIVE, .handle = &stream->handle, .deliver = drain_finished};
+        stream->drain = (pl__completion){.kind = PL__RECEIVE, .handle = &stream->handle, .deliver = drain_finished};
         stream->drain.as.receive.size = PL__BUFFER_SIZE;
         stream->drain.as.receive.pool = &stream->loop->buffers;
-        if (pl__loop_submit(stream->loop, &stream->drain))
+        if (pl__loop_submit(stream->loop, &stream->drain)) {
+            if (stream->loop->closing) /* all that was there is read; the loop does not wait for more */
+                pl__loop_cancel(stream->loop, &stream->drain);
             return true;
+        }
         drain_take(stream);
     }
     return false;
@@ -585,8 +582,7 @@ static void drop_writes(pl_stream *stream)
     if (stream->dropping)
         return;
     stream->dropping = true;
-    (void)control(stream,
-                  (pl__request){.kind = PL__REQUEST_SOCKET_OPTION, .option = PL__OPTION_RESET, .value = 1});
+    (void)control(stream, (pl__request){.kind = PL__REQUEST_SOCKET_OPTION, .option = PL__OPTION_RESET, .value = 1});
     /* From the back: those behind the first have not begun, and end here and now. */
     for (pl__op *op; (op = last_write(stream));) {
         bool first = op == first_write(stream);
@@ -600,8 +596,8 @@ static void linger_over(void *arg)
 {
     pl_stream *stream = pl_stream_ref(arg);
     if (!pl__list_is_empty(&stream->writes)) {
-        pl__loop_report(stream->loop, "a closed stream could not write everything in time, and is reset",
-                        PL_ETIMEDOUT, 0, NULL, NULL);
+        pl__loop_report(stream->loop, "a closed stream could not write everything in time, and is reset", PL_ETIMEDOUT,
+                        0, NULL, NULL);
         drop_writes(stream);
     }
     stream->drained = true;
@@ -670,11 +666,12 @@ void pl__streams_close(pl_loop *loop)
         pl_stream *stream = PL__CONTAINER_OF(node, pl_stream, node);
         if (!stream->closed)
             begin_close(stream, true);
+        else
+            pl__loop_cancel(stream->loop, &stream->drain);
     }
 }
 
-/* --- Settings and facts
- * ------------------------------------------------------------------------------------------ */
+/* --- Settings and facts ------------------------------------------------------------------------------------------- */
 
 int pl_stream_set_linger(pl_stream *stream, pl_duration linger)
 {
@@ -689,8 +686,7 @@ static int set_option(pl_stream *stream, uint8_t option, int64_t value)
     int checked = check_open(stream);
     if (checked < 0)
         return checked;
-    return control(stream,
-                   (pl__request){.kind = PL__REQUEST_SOCKET_OPTION, .option = option, .value = value});
+    return control(stream, (pl__request){.kind = PL__REQUEST_SOCKET_OPTION, .option = option, .value = value});
 }
 
 int pl_stream_set_nodelay(pl_stream *stream, int on)

@@ -1,9 +1,8 @@
 /* Tasks: see task.h.
  *
- * One step of a task is one resume of its fiber from the loop's stack: task_step sets loop->current,
- * switches, and looks afterwards whether the function has returned. The fiber is taken at the first step, so
- * a task that is cancelled before it ran never had a stack, and it is given back parked, so the next task
- * starts on it without making one.
+ * One step of a task is one resume of its fiber from the loop's stack: task_step sets loop->current, switches, and looks
+ * afterwards whether the function has returned. The fiber is taken at the first step, so a task that is cancelled before
+ * it ran never had a stack, and it is given back parked, so the next task starts on it without making one.
  */
 #include "task.h"
 
@@ -22,8 +21,7 @@ static void task_destroy(pl_future *future);
 
 static const pl__future_type task_type = {.cancel = task_future_cancel, .destroy = task_destroy};
 
-/* --- From spawn to the end
- * --------------------------------------------------------------------------------------- */
+/* --- From spawn to the end ---------------------------------------------------------------------------------------- */
 
 static void task_step(void *arg);
 static void task_main(void *arg);
@@ -94,8 +92,7 @@ int pl__task_spawn(pl_task **out, pl_task_fn *fn, void *arg, const pl_task_optio
     pl_task *task = task_take(loop);
     if (!task)
         return PL_ENOMEM;
-    *task = (pl_task){
-        .fn = fn, .arg = arg, .drop = options->drop, .stack_size = options->stack_size, .group = group};
+    *task = (pl_task){.fn = fn, .arg = arg, .drop = options->drop, .stack_size = options->stack_size, .group = group};
     pl__future_init(&task->future, &task_type, loop);
     pl__loop_hold(loop);
     pl__list_init(&task->operations);
@@ -209,8 +206,7 @@ static void task_destroy(pl_future *future)
     pl__loop_release(loop);
 }
 
-/* --- Waiting
- * ----------------------------------------------------------------------------------------------------- */
+/* --- Waiting ------------------------------------------------------------------------------------------------------ */
 
 pl_task *pl__task_running(void)
 {
@@ -222,8 +218,7 @@ pl_task *pl__task_running(void)
 static void check_scope_is_live(const pl_task *task)
 {
     const pl__scope *scope = task->scope;
-    if (scope && pl__fiber_contains(task->fiber, scope) &&
-        pl__fiber_stack_address(scope) < pl__fiber_stack_pointer())
+    if (scope && pl__fiber_contains(task->fiber, scope) && pl__fiber_stack_address(scope) < pl__fiber_stack_pointer())
         PL__PANIC("task %s: a scope is still open when its function has returned", pl_task_name(task));
 }
 
@@ -417,8 +412,7 @@ int pl_check_cancelled(void)
     return pl__task_is_cancelled(task) ? PL_ECANCELED : PL_OK;
 }
 
-/* --- Sleep
- * ------------------------------------------------------------------------------------------------------- */
+/* --- Sleep -------------------------------------------------------------------------------------------------------- */
 
 typedef struct pl__sleep {
     pl_future future;
@@ -466,8 +460,7 @@ int pl_sleep(pl_duration delay)
     return pl_sleep_until(pl__deadline_after(pl__loop_now(task->future.loop), delay));
 }
 
-/* --- Cancelling
- * -------------------------------------------------------------------------------------------------- */
+/* --- Cancelling --------------------------------------------------------------------------------------------------- */
 
 static bool task_future_cancel(pl_future *future)
 {
@@ -514,8 +507,7 @@ void pl__task_cancel_whole(pl_task *task)
     pl__task_interrupt(task);
 }
 
-/* --- What a task is
- * ---------------------------------------------------------------------------------------------- */
+/* --- What a task is ----------------------------------------------------------------------------------------------- */
 
 pl_task *pl_task_ref(pl_task *task)
 {

@@ -1,13 +1,11 @@
 /* Tasks, from the inside.
  *
- * A task is a future with a function, and a fiber once it has begun. It goes on when its `wake` callback
- * comes to run: at the start, when the future it waits for is done, or in turn after a yield. While it runs,
- * loop->current is it.
+ * A task is a future with a function, and a fiber once it has begun. It goes on when its `wake` callback comes to run: at
+ * the start, when the future it waits for is done, or in turn after a yield. While it runs, loop->current is it.
  *
- * What cancels it: `must_cancel`, the edge, consumed by the wait that returns PL_ECANCELED; and the levels,
- * its own
- * (`cancelled`: its group, its runner or its loop is ending) and those of its scopes, which stay. A wait that
- * is under way when a cancel comes has the cancel passed on to its future, and ends when that does.
+ * What cancels it: `must_cancel`, the edge, consumed by the wait that returns PL_ECANCELED; and the levels, its own
+ * (`cancelled`: its group, its runner or its loop is ending) and those of its scopes, which stay. A wait that is under
+ * way when a cancel comes has the cancel passed on to its future, and ends when that does.
  */
 #ifndef PROLOOP_SRC_TASK_H
 #define PROLOOP_SRC_TASK_H
@@ -57,8 +55,7 @@ static inline pl_task *pl__task_of_future(pl_future *future)
 }
 
 /* pl_spawn for a group's child; the argument is not dropped if it fails. */
-int pl__task_spawn(pl_task **task, pl_task_fn *fn, void *arg, const pl_task_options *options,
-                   pl__group *group);
+int pl__task_spawn(pl_task **task, pl_task_fn *fn, void *arg, const pl_task_options *options, pl__group *group);
 
 /* Cancels the whole of it, as a level. */
 void pl__task_cancel_whole(pl_task *task);
@@ -73,8 +70,7 @@ bool pl__task_is_cancelled_by_level(const pl_task *task);
 /* Suspends the running task until the future is done. The future is pending and not busy. */
 void pl__task_wait(pl_task *task, pl_future *future);
 
-/* As the first thing of a task call: PL_OK; PL_ENOTASK; PL_ECANCELED (delivered, after a turn of the ready
- * queue). */
+/* As the first thing of a task call: PL_OK; PL_ENOTASK; PL_ECANCELED (delivered, after a turn of the ready queue). */
 int pl__task_checkpoint(void);
 
 /* The task that runs in this thread's running loop; NULL: none. */

@@ -1,8 +1,7 @@
 /* TCP: connecting, and listening by name.
  *
- * A connection attempt is an operation on a stream that nobody has seen yet: it opens a socket, and becomes
- * the user's stream if the attempt succeeds. Names go through the resolver first, as any wait of the calling
- * task.
+ * A connection attempt is an operation on a stream that nobody has seen yet: it opens a socket, and becomes the user's
+ * stream if the attempt succeeds. Names go through the resolver first, as any wait of the calling task.
  */
 #include <proloop/net.h>
 
@@ -32,8 +31,7 @@ static void connect_finished(pl__completion *completion)
 }
 
 /* Opens the socket of an attempt. */
-static int connect_open(pl_stream *stream, const pl_address *address, const pl_address *local,
-                        int32_t *system_error)
+static int connect_open(pl_stream *stream, const pl_address *address, const pl_address *local, int32_t *system_error)
 {
     pl__handle socket;
     pl__handle_init(&socket);
@@ -50,8 +48,7 @@ static bool is_address(const pl_address *address)
     return address && (address->family == PL_IPV4 || address->family == PL_IPV6);
 }
 
-int pl_tcp_connect_start(pl_op *op, pl_stream **out, const pl_address *address,
-                         const pl_connect_options *options)
+int pl_tcp_connect_start(pl_op *op, pl_stream **out, const pl_address *address, const pl_connect_options *options)
 {
     static const pl_connect_options defaults = {.size = sizeof(pl_connect_options)};
     if (!options)
@@ -115,8 +112,7 @@ int64_t pl_tcp_connect(pl_stream **stream, const char *host, uint16_t port, cons
     return result;
 }
 
-int64_t pl_tcp_listen(pl_listener **listener, const char *host, uint16_t port,
-                      const pl_listen_options *options)
+int64_t pl_tcp_listen(pl_listener **listener, const char *host, uint16_t port, const pl_listen_options *options)
 {
     static const pl_listen_options defaults = {.size = sizeof(pl_listen_options)};
     if (!options)

@@ -136,8 +136,7 @@ void pl__timer_heap_destroy(pl__timer_heap *heap)
     memset(heap, 0, sizeof *heap);
 }
 
-/* --- Public
- * ------------------------------------------------------------------------------------------------------ */
+/* --- Public ------------------------------------------------------------------------------------------------------- */
 
 int pl_timer_start_at(pl_timer *timer, pl_loop *loop, pl_duration deadline, pl_callback_fn *fn, void *arg)
 {

@@ -1,8 +1,8 @@
 /* Timers: a 4-ary heap of (deadline, sequence) with the keys inline, and nodes that the callers own.
  *
- * The keys stand in the array, so that sifting touches no timer but the ones that move; each timer knows its
- * index, so stopping one is a sift from there. The sequence makes timers of equal deadline first in first
- * out. Four children share one or two cache lines, which halves the depth of a binary heap.
+ * The keys stand in the array, so that sifting touches no timer but the ones that move; each timer knows its index, so
+ * stopping one is a sift from there. The sequence makes timers of equal deadline first in first out. Four children share
+ * one or two cache lines, which halves the depth of a binary heap.
  */
 #ifndef PROLOOP_SRC_TIMER_H
 #define PROLOOP_SRC_TIMER_H

@@ -1,13 +1,13 @@
 /* The bare worker pool: threads for system calls that have no completion form.
  *
- * A *job* is one such call with memory of its own: parameters copied in, results copied out. Each proactor
- * has a pool, made when the first job comes. A worker runs the job's system call (`pl__run_<kind>`, in
- * src/win and src/posix), puts it on the pool's finished list and wakes the proactor, whose poll collects it.
+ * A *job* is one such call with memory of its own: parameters copied in, results copied out. Each proactor has a pool,
+ * made when the first job comes. A worker runs the job's system call (`pl__run_<kind>`, in src/win and src/posix),
+ * puts it on the pool's finished list and wakes the proactor, whose poll collects it.
  *
- * While a job is queued a cancel takes it back; while it runs it is either *abandoned* (its completion ends
- * at once, the worker drops the job when the call returns) or, if it uses the caller's memory, joined. A job
- * without a completion was abandoned, and its worker drops it; the completion's `as.job` is NULL then. In
- * every other case the job is the owner's again when poll hands the completion over.
+ * While a job is queued a cancel takes it back; while it runs it is either *abandoned* (its completion ends at once,
+ * the worker drops the job when the call returns) or, if it uses the caller's memory, joined. A job without a
+ * completion was abandoned, and its worker drops it; the completion's `as.job` is NULL then. In every other case the
+ * job is the owner's again when poll hands the completion over.
  */
 #ifndef PROLOOP_SRC_WORKER_POOL_H
 #define PROLOOP_SRC_WORKER_POOL_H
@@ -23,8 +23,8 @@ struct pl__job {
     pl__node node;              /* the pool's queue or its finished list */
     pl__completion *completion; /* NULL: abandoned. Guarded by the pool's mutex while the pool has the job */
     void (*drop)(pl__job *);    /* releases the job and what it yielded; on a worker if it was abandoned */
-    size_t size;         /* of this allocation, the strings behind it included; 0: not allocated by itself */
-    size_t strings_used; /* bytes of the strings behind it that are filled */
+    size_t size;                /* of this allocation, the strings behind it included; 0: not allocated by itself */
+    size_t strings_used;        /* bytes of the strings behind it that are filled */
     int64_t result;
     int32_t system_error;
     uint8_t kind;  /* PL__RESOLVE, ... */
@@ -39,8 +39,7 @@ struct pl__job {
         } resolve;
         struct { /* result: 0. Opens files and folders, never waits for the other end of a pipe */
             const char *path;
-            const char *
-                beneath; /* NULL, or: PL_EACCES unless the file's final, real path lies under this folder's */
+            const char *beneath; /* NULL, or: PL_EACCES unless the file's final, real path lies under this folder's */
             uintptr_t object;
             pl_file_info info;
         } file_open;
@@ -57,10 +56,9 @@ struct pl__job {
         struct { /* result: 0 */
             uintptr_t object;
         } file_close;
-        struct {              /* result: the number of entries */
-            uintptr_t object; /* of the open folder */
-            pl_folder_entry
-                *entries; /* pl__allocate(capacity * sizeof *entries); names by pl__allocate(strlen + 1) */
+        struct {                      /* result: the number of entries */
+            uintptr_t object;         /* of the open folder */
+            pl_folder_entry *entries; /* pl__allocate(capacity * sizeof *entries); names by pl__allocate(strlen + 1) */
             size_t count;
             size_t capacity;
         } folder_list;
@@ -70,7 +68,7 @@ struct pl__job {
 /* A job with room for the strings it will refer to: pl__job_string copies one in. NULL: out of memory. */
 pl__job *pl__job_create(uint8_t kind, size_t strings_size);
 const char *pl__job_string(pl__job *job, const char *text); /* NULL gives NULL */
-void pl__job_destroy(pl__job *job); /* `drop` of a job that yields nothing but itself */
+void pl__job_destroy(pl__job *job);                         /* `drop` of a job that yields nothing but itself */
 
 /* The system calls, one per WORKER kind, in src/win and src/posix: run on a worker, return the result, set
  * job->system_error. */
@@ -84,8 +82,7 @@ PL__OPERATIONS(PL__DECLARE_RUN)
 
 typedef struct pl__worker_pool pl__worker_pool;
 
-/* A function run on a worker outside the table of kinds: for a proactor's own needs (a sendfile that reads a
- * disk). */
+/* A function run on a worker outside the table of kinds: for a proactor's own needs (a sendfile that reads a disk). */
 typedef struct pl__errand {
     pl__node node;
     void (*run)(struct pl__errand *);      /* on a worker */
@@ -95,21 +92,17 @@ typedef struct pl__errand {
 /* `wake(context)` is called on a worker after the finished list became non-empty. */
 pl__worker_pool *pl__worker_pool_create(void (*wake)(void *context), void *context);
 
-/* No completion is in flight. Abandoned jobs may still run: their threads keep what they need of the pool
- * alive. */
+/* No completion is in flight. Abandoned jobs may still run: their threads keep what they need of the pool alive. */
 void pl__worker_pool_destroy(pl__worker_pool *pool);
 
-/* As submit and cancel of a proactor, for completions of WORKER kinds: these functions are the whole of it.
- */
+/* As submit and cancel of a proactor, for completions of WORKER kinds: these functions are the whole of it. */
 int pl__worker_pool_submit(pl__worker_pool *pool, pl__completion *completion);
 void pl__worker_pool_cancel(pl__worker_pool *pool, pl__completion *completion);
 
-/* Runs a function of the proactor itself. PL_OK, or an error: no worker could be started, and it will not
- * run. */
+/* Runs a function of the proactor itself. PL_OK, or an error: no worker could be started, and it will not run. */
 int pl__worker_pool_errand(pl__worker_pool *pool, pl__errand *errand);
 
-/* Moves what has finished (or was cancelled) to the list; runs the errands' finished functions. Loop's
- * thread. */
+/* Moves what has finished (or was cancelled) to the list; runs the errands' finished functions. Loop's thread. */
 void pl__worker_pool_collect(pl__worker_pool *pool, pl__list *finished);
 
 #endif

@@ -29,7 +29,7 @@ static void add(fixture *f, int future, int slot, pl_callback_fn *fn)
     CHECK_EQ_INT(pl_future_add_done_callback(f->futures[future], &f->callbacks[slot], fn, f), PL_OK);
 }
 
-/* --- States ----------------------------------------------------------------------------------------------------- */
+/* --- States ------------------------------------------------------------------------------------------------------- */
 
 TEST_CASE(a_new_future_is_pending_and_has_no_result)
 {
@@ -131,7 +131,7 @@ TEST_CASE(results_are_not_negative_and_errors_are)
     fixture_close(&f);
 }
 
-/* --- Callbacks -------------------------------------------------------------------------------------------------- */
+/* --- Callbacks ---------------------------------------------------------------------------------------------------- */
 
 /* test_callbacks_invoked_on_set_result */
 TEST_CASE(callbacks_go_through_the_ready_queue_in_the_order_they_were_added)
@@ -339,7 +339,7 @@ TEST_CASE(a_callback_is_idle_when_it_runs)
     fixture_close(&f);
 }
 
-/* --- References ------------------------------------------------------------------------------------------------- */
+/* --- References --------------------------------------------------------------------------------------------------- */
 
 TEST_CASE(a_reference_keeps_a_future)
 {
@@ -420,7 +420,7 @@ TEST_CASE(a_waiter_keeps_a_future_that_was_let_go_pending)
     fixture_close(&f);
 }
 
-/* --- Pointers --------------------------------------------------------------------------------------------------- */
+/* --- Pointers ----------------------------------------------------------------------------------------------------- */
 
 TEST_CASE(a_pointer_is_taken_once)
 {
@@ -468,7 +468,7 @@ TEST_CASE(a_pointer_for_a_waiter_that_was_cancelled_meanwhile_is_dropped_once)
     fixture_close(&f);
 }
 
-/* --- Errors that nobody looked at ------------------------------------------------------------------------------- */
+/* --- Errors that nobody looked at --------------------------------------------------------------------------------- */
 
 /* test_tb_logger_exception_unretrieved, test_future_exception_never_retrieved */
 TEST_CASE(an_error_nobody_looked_at_is_reported_once_when_the_future_is_let_go)
@@ -528,7 +528,7 @@ TEST_CASE(a_callback_does_not_look_at_the_error_by_itself)
     fixture_close(&f);
 }
 
-/* --- Waiting ---------------------------------------------------------------------------------------------------- */
+/* --- Waiting ------------------------------------------------------------------------------------------------------ */
 
 TEST_CASE(waiters_and_callbacks_wake_in_the_order_they_came)
 {
@@ -636,7 +636,7 @@ TEST_CASE(awaiting_a_future_that_is_done_does_not_suspend)
     fixture_close(&f);
 }
 
-/* --- The future of a task --------------------------------------------------------------------------------------- */
+/* --- The future of a task ----------------------------------------------------------------------------------------- */
 
 static int64_t sleep_for_ever(void *arg)
 {

@@ -39,7 +39,7 @@ static int64_t result_of(const fixture *f, int slot)
     return pl_future_result(pl_task_future(f->tasks[slot]));
 }
 
-/* --- Children --------------------------------------------------------------------------------------------------- */
+/* --- Children ----------------------------------------------------------------------------------------------------- */
 
 static int64_t return_seven(void *arg)
 {
@@ -97,7 +97,7 @@ static int64_t catch_cancel(void *arg)
     return 11;
 }
 
-/* --- Waiting for children --------------------------------------------------------------------------------------- */
+/* --- Waiting for children ----------------------------------------------------------------------------------------- */
 
 GROUP_CASE(an_empty_group_ends_with_the_result_of_its_body)
 {
@@ -312,7 +312,7 @@ GROUP_CASE(an_eager_child_may_have_ended_when_spawn_returns)
     return 0;
 }
 
-/* --- Errors ----------------------------------------------------------------------------------------------------- */
+/* --- Errors ------------------------------------------------------------------------------------------------------- */
 
 /* test_taskgroup_04, test_cancel_children_on_child_error */
 GROUP_CASE(the_first_error_cancels_the_other_children_and_the_body)
@@ -556,7 +556,7 @@ GROUP_CASE(an_error_of_a_child_counts_as_looked_at)
     return 0; /* fixture_close finds no report */
 }
 
-/* --- Supervising ------------------------------------------------------------------------------------------------ */
+/* --- Supervising -------------------------------------------------------------------------------------------------- */
 
 GROUP_CASE(a_supervising_group_reports_errors_and_cancels_nobody)
 {
@@ -591,7 +591,7 @@ GROUP_CASE(a_supervising_group_reports_each_error_once_and_no_cancel)
     return 0;
 }
 
-/* --- Cancelling the group --------------------------------------------------------------------------------------- */
+/* --- Cancelling the group ----------------------------------------------------------------------------------------- */
 
 GROUP_CASE(a_cancelled_group_ends_without_an_error)
 {
@@ -712,7 +712,7 @@ GROUP_CASE(an_error_of_a_child_of_a_cancelled_group_is_the_verdict)
     return 0;
 }
 
-/* --- Cancelled from outside ------------------------------------------------------------------------------------- */
+/* --- Cancelled from outside --------------------------------------------------------------------------------------- */
 
 static int64_t group_of_sleepers(void *arg)
 {
@@ -1064,7 +1064,7 @@ TEST_CASE(a_cancel_that_the_body_caught_does_not_cancel_the_children)
     fixture_close(&f);
 }
 
-/* --- With limits ------------------------------------------------------------------------------------------------ */
+/* --- With limits -------------------------------------------------------------------------------------------------- */
 
 /* test_timeout_taskgroup */
 GROUP_CASE(a_limit_around_a_group_cancels_its_children)
@@ -1217,7 +1217,7 @@ TEST_CASE(a_cancel_at_the_root_ends_a_tree_of_groups)
     fixture_close(&f);
 }
 
-/* --- Misuse ----------------------------------------------------------------------------------------------------- */
+/* --- Misuse ------------------------------------------------------------------------------------------------------- */
 
 /* test_taskgroup_without_parent_task, test_taskgroup_not_entered */
 TEST_CASE(outside_of_a_task_there_is_no_group)

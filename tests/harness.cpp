@@ -97,8 +97,8 @@ class case_of_c : public testing::Test
         while (!settled() && std::chrono::steady_clock::now() < give_up)
             std::this_thread::sleep_for(std::chrono::milliseconds(2));
         EXPECT_EQ(pl_memory_in_use(), held_before_) << "bytes that the library holds after the case";
-        EXPECT_TRUE(handles_are_back()) << before.count << " handles were open before the case, "
-                                        << after.count << " after it. New:" << new_handles();
+        EXPECT_TRUE(handles_are_back()) << before.count << " handles were open before the case, " << after.count
+                                        << " after it. New:" << new_handles();
     }
 
   private:
@@ -123,10 +123,9 @@ void register_suite(const test_suite &suite, const char *backend)
     const std::string name = backend == nullptr ? suite.name : std::string(suite.name) + "/" + backend;
     for (std::size_t i = 0; i < suite.count; i++) {
         const test_case &body = suite.cases[i];
-        testing::RegisterTest(name.c_str(), body.name, nullptr, nullptr, suite.file, body.line,
-                              [&body, backend, name]() -> case_of_c * {
-                                  return new case_of_c(body, backend, name + "." + body.name);
-                              });
+        testing::RegisterTest(
+            name.c_str(), body.name, nullptr, nullptr, suite.file, body.line,
+            [&body, backend, name]() -> case_of_c * { return new case_of_c(body, backend, name + "." + body.name); });
     }
 }
 
@@ -161,8 +160,8 @@ bool report()
     print_notes("handles not compared", keeping_cases);
     if (!few)
         std::printf("too many were left out: more than %zu%% of %zu\n", percent_that_may_be_skipped, total);
-    std::printf("cases: %d passed, %d failed, %d skipped\n", all.successful_test_count(),
-                all.failed_test_count(), all.skipped_test_count());
+    std::printf("cases: %d passed, %d failed, %d skipped\n", all.successful_test_count(), all.failed_test_count(),
+                all.skipped_test_count());
     return few;
 }
 
@@ -189,32 +188,30 @@ void t_keeps_handles(test_context *t, const char *reason)
     t->keeps = reason;
 }
 
-bool test_check(const char *file, int line, bool held, const char *text)
+int test_check(const char *file, int line, bool held, const char *text)
 {
     if (!held)
         ADD_FAILURE_AT(file, line) << text;
     return held;
 }
 
-bool test_check_int(const char *file, int line, int64_t a, int64_t b, const char *a_text, const char *b_text)
+int test_check_int(const char *file, int line, int64_t a, int64_t b, const char *a_text, const char *b_text)
 {
     if (a != b)
         ADD_FAILURE_AT(file, line) << a_text << " == " << b_text << "\n  " << number(a) << " and " << number(b);
     return a == b;
 }
 
-bool test_check_string(const char *file, int line, const char *a, const char *b, const char *a_text,
-                       const char *b_text)
+int test_check_string(const char *file, int line, const char *a, const char *b, const char *a_text, const char *b_text)
 {
     const bool same = a == b || (a != nullptr && b != nullptr && std::strcmp(a, b) == 0);
     if (!same)
-        ADD_FAILURE_AT(file, line) << a_text << " == " << b_text << "\n  " << quoted(a) << "\n  "
-                                   << quoted(b);
+        ADD_FAILURE_AT(file, line) << a_text << " == " << b_text << "\n  " << quoted(a) << "\n  " << quoted(b);
     return same;
 }
 
-bool test_check_memory(const char *file, int line, const void *a, const void *b, size_t size,
-                       const char *a_text, const char *b_text)
+int test_check_memory(const char *file, int line, const void *a, const void *b, size_t size, const char *a_text,
+                      const char *b_text)
 {
     const unsigned char *left = static_cast<const unsigned char *>(a);
     const unsigned char *right = static_cast<const unsigned char *>(b);
@@ -222,8 +219,8 @@ bool test_check_memory(const char *file, int line, const void *a, const void *b,
     while (i < size && left[i] == right[i])
         i++;
     if (i < size)
-        ADD_FAILURE_AT(file, line) << a_text << " == " << b_text << "\n  differ at " << i << " of " << size
-                                   << ": " << unsigned(left[i]) << " and " << unsigned(right[i]);
+        ADD_FAILURE_AT(file, line) << a_text << " == " << b_text << "\n  differ at " << i << " of " << size << ": "
+                                   << unsigned(left[i]) << " and " << unsigned(right[i]);
     return i == size;
 }
 

@@ -12,7 +12,7 @@
  * in timer_test.c, and X(timer) in suites.h. A case runs once per backend of its suite, named like
  * "timer/epoll.a_timer_is_never_early".
  *
- * CHECK... records a failure and goes on; its value is whether it held. REQUIRE... returns from the function
+ * CHECK... records a failure and goes on; its value is 1 if it held, else 0. REQUIRE... returns from the function
  * it stands in, which must be void; REQUIRE..._OR does what you say instead (`return -1`, `goto out`). All of
  * them may be used in tasks and on any thread that ends before the case does.
  *
@@ -55,19 +55,19 @@ typedef struct test_suite {
     size_t count;
 } test_suite;
 
-#define TEST_CASE(name)                                                                                      \
-    enum { name##_line = __LINE__ };                                                                         \
+#define TEST_CASE(name)                                                                                                \
+    enum { name##_line = __LINE__ };                                                                                   \
     static void name(test_context *t)
 
-#define CASE(name)                                                                                           \
-    {                                                                                                        \
-#name, name, name##_line                                                                             \
+#define CASE(name)                                                                                                     \
+    {                                                                                                                  \
+#name, name, name##_line                                                                                       \
     }
 
-#define TEST_SUITE(noun, backends, ...)                                                                      \
-    static const test_case noun##_cases[] = {__VA_ARGS__};                                                   \
-    extern const test_suite noun##_suite;                                                                    \
-    const test_suite noun##_suite = {#noun, __FILE__, backends, noun##_cases,                                \
+#define TEST_SUITE(noun, backends, ...)                                                                                \
+    static const test_case noun##_cases[] = {__VA_ARGS__};                                                             \
+    extern const test_suite noun##_suite;                                                                              \
+    const test_suite noun##_suite = {#noun, __FILE__, backends, noun##_cases,                                          \
                                      sizeof noun##_cases / sizeof noun##_cases[0]};
 
 /** This case cannot be tested here. Counted and reported; return from the case after it. */
@@ -86,24 +86,23 @@ void t_keeps_handles(test_context *t, const char *reason);
 #define REQUIRE_STR_OR(a, b, ...)    TEST_REQUIRE_(CHECK_STR(a, b), __VA_ARGS__)
 #define REQUIRE_MEM_OR(a, b, n, ...) TEST_REQUIRE_(CHECK_MEM(a, b, n), __VA_ARGS__)
 
-#define REQUIRE(cond)        REQUIRE_OR(cond, return )
+#define REQUIRE(cond)        REQUIRE_OR(cond, return)
 #define REQUIRE_EQ_INT(a, b) REQUIRE_EQ_INT_OR(a, b, return )
 #define REQUIRE_STR(a, b)    REQUIRE_STR_OR(a, b, return )
 #define REQUIRE_MEM(a, b, n) REQUIRE_MEM_OR(a, b, n, return )
 
-#define TEST_REQUIRE_(check, ...)                                                                            \
-    do {                                                                                                     \
-        if (!(check)) {                                                                                      \
-            __VA_ARGS__;                                                                                     \
-        }                                                                                                    \
+#define TEST_REQUIRE_(check, ...)                                                                                      \
+    do {                                                                                                               \
+        if (!(check)) {                                                                                                \
+            __VA_ARGS__;                                                                                               \
+        }                                                                                                              \
     } while (0)
 
-bool test_check(const char *file, int line, bool held, const char *text);
-bool test_check_int(const char *file, int line, int64_t a, int64_t b, const char *a_text, const char *b_text);
-bool test_check_string(const char *file, int line, const char *a, const char *b, const char *a_text,
-                       const char *b_text);
-bool test_check_memory(const char *file, int line, const void *a, const void *b, size_t size,
-                       const char *a_text, const char *b_text);
+int test_check(const char *file, int line, bool held, const char *text);
+int test_check_int(const char *file, int line, int64_t a, int64_t b, const char *a_text, const char *b_text);
+int test_check_string(const char *file, int line, const char *a, const char *b, const char *a_text, const char *b_text);
+int test_check_memory(const char *file, int line, const void *a, const void *b, size_t size, const char *a_text,
+                      const char *b_text);
 
 #ifdef __cplusplus
 }

@@ -37,7 +37,7 @@ static void stop(void *arg)
     CHECK_EQ_INT(pl_loop_stop(f->loop), PL_OK);
 }
 
-/* --- Making one ------------------------------------------------------------------------------------------------- */
+/* --- Making one --------------------------------------------------------------------------------------------------- */
 
 TEST_CASE(a_loop_has_the_backend_that_was_asked_for)
 {
@@ -100,7 +100,7 @@ TEST_CASE(the_default_loop_is_of_the_main_thread_only)
     REQUIRE(test_in_thread(ask_for_default, NULL));
 }
 
-/* --- Iteration -------------------------------------------------------------------------------------------------- */
+/* --- Iteration ---------------------------------------------------------------------------------------------------- */
 
 TEST_CASE(call_soon_is_first_in_first_out)
 {
@@ -289,7 +289,7 @@ TEST_CASE(the_clock_never_goes_back)
     fixture_close(&f);
 }
 
-/* --- Running and stopping --------------------------------------------------------------------------------------- */
+/* --- Running and stopping ----------------------------------------------------------------------------------------- */
 
 static void stop_and_queue(void *arg)
 {
@@ -567,7 +567,7 @@ TEST_CASE(the_running_loop_is_known_inside_it_and_in_its_thread_only)
     CHECK(pl_loop_running() == NULL);
 }
 
-/* --- Threads ---------------------------------------------------------------------------------------------------- */
+/* --- Threads ------------------------------------------------------------------------------------------------------ */
 
 static void run_elsewhere(void *arg)
 {
@@ -657,7 +657,7 @@ TEST_CASE(debug_mode_lets_the_loops_own_thread_do_everything)
     fixture_close(&f);
 }
 
-/* --- Closing ---------------------------------------------------------------------------------------------------- */
+/* --- Closing ------------------------------------------------------------------------------------------------------ */
 
 TEST_CASE(closing_no_loop_is_fine)
 {
@@ -951,7 +951,7 @@ TEST_CASE(a_drop_function_may_call_the_loop_that_closes)
     CHECK_EQ_INT(f.drops, 2);
 }
 
-/* --- Reports ---------------------------------------------------------------------------------------------------- */
+/* --- Reports ------------------------------------------------------------------------------------------------------ */
 
 TEST_CASE(a_report_reaches_the_handler_as_it_was_given)
 {
@@ -1021,7 +1021,7 @@ TEST_CASE(a_failure_is_reported_and_the_loop_goes_on)
     fixture_close(&f);
 }
 
-/* --- Misuse ----------------------------------------------------------------------------------------------------- */
+/* --- Misuse ------------------------------------------------------------------------------------------------------- */
 
 static void suspend_in_callback(void *arg)
 {

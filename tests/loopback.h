@@ -45,7 +45,7 @@ dice dice_of(uint64_t seed);
 uint64_t throw_dice(dice *d);
 uint64_t throw_below(dice *d, uint64_t limit); /* 0 ... limit - 1 */
 
-/* --- Streams ---------------------------------------------------------------------------------------------------- */
+/* --- Streams ------------------------------------------------------------------------------------------------------ */
 
 /* Listens at 127.0.0.1, a port that the system chooses. */
 bool listen_here(pl_listener **listener, uint16_t *port);
@@ -74,7 +74,7 @@ bool is_reset(int64_t result);
 /* The end of a started operation: what start refused, or the result. Task call. */
 int64_t end_of(int started, pl_op *op);
 
-/* --- Bytes that tell their place -------------------------------------------------------------------------------- */
+/* --- Bytes that tell their place ---------------------------------------------------------------------------------- */
 
 void pattern_fill(void *data, size_t size, uint64_t offset);
 bool pattern_holds(const void *data, size_t size, uint64_t offset);

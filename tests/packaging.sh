@@ -16,14 +16,18 @@ native)
     CC=${CC:-cc}
     CXX=${CXX:-c++}
     platform_flags="-DCMAKE_C_COMPILER=$CC -DCMAKE_CXX_COMPILER=$CXX"
-    runtime_flags=
+    runtime_dlls=
     launcher=
     ;;
 mingw)
     CC=x86_64-w64-mingw32-gcc-posix
     CXX=x86_64-w64-mingw32-g++-posix
     platform_flags="-DCMAKE_TOOLCHAIN_FILE=$source/cmake/mingw64.cmake"
-    runtime_flags='-static-libgcc -static-libstdc++'
+    # The compiler's own, for what is linked without the toolchain file.
+    runtime_dlls=
+    for dll in libgcc_s_seh-1.dll libwinpthread-1.dll; do
+        runtime_dlls="$runtime_dlls $($CC -print-file-name=$dll)"
+    done
     launcher="sh $source/scripts/wine.sh"
     ;;
 *)
@@ -74,8 +78,8 @@ install_into()
 # run PREFIX PROGRAM: beside the DLLs, which is where Windows looks for them
 run()
 {
-    for dll in "$1"/bin/*.dll; do
-        [ -e "$dll" ] && cp "$dll" "$(dirname "$2")"
+    for dll in "$1"/bin/*.dll $runtime_dlls; do
+        [ ! -e "$dll" ] || cp "$dll" "$(dirname "$2")"
     done
     program=$2
     [ -e "$program" ] || program=$2.exe
@@ -103,8 +107,8 @@ consume_by_pkg_config()
     flags=$(PKG_CONFIG_LIBDIR=$1/lib/pkgconfig pkg-config --cflags --libs proloop)
     # shellcheck disable=SC2086
     {
-        quietly "$CC" "$source/tests/consumer/consumer.c" -o "$build/consumer_c" $flags $runtime_flags
-        quietly "$CXX" "$source/tests/consumer/consumer.cpp" -o "$build/consumer_cxx" $flags $runtime_flags
+        quietly "$CC" "$source/tests/consumer/consumer.c" -o "$build/consumer_c" $flags
+        quietly "$CXX" "$source/tests/consumer/consumer.cpp" -o "$build/consumer_cxx" $flags
     }
     run "$1" "$build/consumer_c"
     run "$1" "$build/consumer_cxx"

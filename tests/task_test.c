@@ -73,7 +73,7 @@ static pl_task *start_droppable(fixture *f, int slot, pl_task_fn *fn)
     return f->tasks[slot];
 }
 
-/* --- Steps ------------------------------------------------------------------------------------------------------ */
+/* --- Steps -------------------------------------------------------------------------------------------------------- */
 
 TEST_CASE(the_first_step_is_in_the_next_iteration_in_order)
 {
@@ -271,7 +271,7 @@ TEST_CASE(a_task_has_a_name_of_its_own_or_the_one_it_was_given)
     fixture_close(&f);
 }
 
-/* --- Eager ------------------------------------------------------------------------------------------------------ */
+/* --- Eager -------------------------------------------------------------------------------------------------------- */
 
 static void spawn_eager(fixture *f, int slot, pl_task_fn *fn)
 {
@@ -380,7 +380,7 @@ TEST_CASE(eager_tasks_start_one_another)
     fixture_close(&f);
 }
 
-/* --- Spawning that fails ---------------------------------------------------------------------------------------- */
+/* --- Spawning that fails ------------------------------------------------------------------------------------------ */
 
 static int64_t note_stack(void *arg)
 {
@@ -423,7 +423,7 @@ TEST_CASE(options_of_a_wrong_size_are_refused_and_the_argument_dropped)
     fixture_close(&f);
 }
 
-/* --- Awaiting --------------------------------------------------------------------------------------------------- */
+/* --- Awaiting ----------------------------------------------------------------------------------------------------- */
 
 TEST_CASE(several_tasks_may_await_one)
 {
@@ -483,7 +483,7 @@ TEST_CASE(a_circle_of_tasks_that_await_one_another_ends)
     fixture_close(&f);
 }
 
-/* --- Cancelling: where the task is ------------------------------------------------------------------------------ */
+/* --- Cancelling: where the task is -------------------------------------------------------------------------------- */
 
 TEST_CASE(a_cancel_before_the_first_step_drops_the_argument_once_and_nothing_runs)
 {
@@ -684,7 +684,7 @@ TEST_CASE(a_cancel_of_a_task_whose_sleep_just_ended_comes_once)
     fixture_close(&f);
 }
 
-/* --- Cancelling: what the task does about it -------------------------------------------------------------------- */
+/* --- Cancelling: what the task does about it ---------------------------------------------------------------------- */
 
 static int64_t catch_and_return(void *arg)
 {
@@ -856,7 +856,7 @@ TEST_CASE(a_cancel_that_is_due_cancels_what_the_task_waits_for_next)
     fixture_close(&f);
 }
 
-/* --- Cancelling: chains ----------------------------------------------------------------------------------------- */
+/* --- Cancelling: chains ------------------------------------------------------------------------------------------- */
 
 /* test_yield_future_passes_cancel */
 TEST_CASE(a_cancel_runs_down_from_task_to_task_to_future_and_its_answer_back)
@@ -1029,7 +1029,7 @@ TEST_CASE(a_cancel_runs_down_a_long_chain_of_tasks)
     free(links);
 }
 
-/* --- Counting cancels ------------------------------------------------------------------------------------------- */
+/* --- Counting cancels --------------------------------------------------------------------------------------------- */
 
 static int64_t uncancel_and_sleep_on(void *arg)
 {
@@ -1077,7 +1077,7 @@ TEST_CASE(one_of_two_cancels_taken_back_leaves_the_other)
     fixture_close(&f);
 }
 
-/* --- Sleeping --------------------------------------------------------------------------------------------------- */
+/* --- Sleeping ----------------------------------------------------------------------------------------------------- */
 
 static int64_t sleep_and_check(void *arg)
 {
@@ -1159,7 +1159,7 @@ TEST_CASE(a_cancelled_sleep_takes_its_timer_with_it)
     fixture_close(&f);
 }
 
-/* --- Errors nobody looked at ------------------------------------------------------------------------------------ */
+/* --- Errors nobody looked at -------------------------------------------------------------------------------------- */
 
 TEST_CASE(a_task_that_failed_and_was_never_awaited_is_reported_when_it_is_let_go)
 {
@@ -1203,7 +1203,7 @@ TEST_CASE(a_cancelled_task_is_never_reported)
     fixture_close(&f);
 }
 
-/* --- Budget ----------------------------------------------------------------------------------------------------- */
+/* --- Budget ------------------------------------------------------------------------------------------------------- */
 
 typedef struct budget {
     fixture *f;
@@ -1271,7 +1271,7 @@ TEST_CASE(a_task_that_never_has_to_wait_gives_way_after_its_budget)
     check_budget(t, 0, 254, 256); /* the default */
 }
 
-/* --- Many ------------------------------------------------------------------------------------------------------- */
+/* --- Many --------------------------------------------------------------------------------------------------------- */
 
 static int64_t await_first_quietly(void *arg)
 {

@@ -340,7 +340,7 @@ TEST_CASE(a_task_whose_limit_ran_out_is_not_cancelled)
     fixture_close(&f);
 }
 
-/* --- Nesting ---------------------------------------------------------------------------------------------------- */
+/* --- Nesting ------------------------------------------------------------------------------------------------------ */
 
 /* test_nested_timeouts: only the outermost says that it timed out. */
 TIMEOUT_CASE(nested_limits_of_one_deadline_time_out_at_the_outermost)
@@ -475,7 +475,7 @@ TIMEOUT_CASE(an_edge_that_is_due_when_a_limit_begins_comes_inside_and_passes)
     return 0;
 }
 
-/* --- What a limit cancels --------------------------------------------------------------------------------------- */
+/* --- What a limit cancels ----------------------------------------------------------------------------------------- */
 
 TIMEOUT_CASE(a_limit_cancels_the_task_that_is_awaited_and_waits_for_its_end)
 {
@@ -540,7 +540,7 @@ TIMEOUT_CASE(a_result_and_a_limit_in_the_same_iteration_lose_nothing)
     return 0;
 }
 
-/* --- Rescheduling ----------------------------------------------------------------------------------------------- */
+/* --- Rescheduling ------------------------------------------------------------------------------------------------- */
 
 /* test_reschedule */
 TIMEOUT_CASE(a_limit_can_be_moved)
@@ -601,7 +601,7 @@ TIMEOUT_CASE(a_callback_may_move_the_limit_of_a_task_that_waits)
     return 0;
 }
 
-/* --- Misuse ----------------------------------------------------------------------------------------------------- */
+/* --- Misuse ------------------------------------------------------------------------------------------------------- */
 
 /* test_timeout_already_entered */
 TIMEOUT_CASE(a_limit_that_is_begun_is_busy)

@@ -1,7 +1,7 @@
 /* proloop/base.h: what every other header stands on: linkage, durations, error codes, the allocator.
  *
- * One rule holds everywhere: success is >= 0, an error is one negative PL_E... code. Functions that only
- * succeed or fail return int; byte counts and results of tasks and operations are int64_t.
+ * One rule holds everywhere: success is >= 0, an error is one negative PL_E... code. Functions that only succeed
+ * or fail return int; byte counts and results of tasks and operations are int64_t.
  */
 #ifndef PROLOOP_BASE_H
 #define PROLOOP_BASE_H
@@ -43,58 +43,58 @@ typedef int64_t pl_duration;
 #define PL_FOREVER    INT64_MAX /* as a limit: none */
 
 /* The error codes: name, number, text. The numbers are part of the ABI and never change.
- * errno, Win32, Winsock and NTSTATUS codes are mapped to these; the system's own code is kept beside an
- * operation (pl_op_system_error). */
-#define PL_ERRORS(X)                                                                                         \
-    X(ECANCELED, -1001, "cancelled")                                                                         \
-    X(ETIMEDOUT, -1002, "a time limit of the program ran out")                                               \
-    X(ECLOSED, -1003, "closed by this program")                                                              \
-    X(EINVAL, -1004, "invalid argument")                                                                     \
-    X(ENOMEM, -1005, "out of memory")                                                                        \
-    X(EBUSY, -1006, "busy: in use by another operation")                                                     \
-    X(ESTATE, -1007, "not possible in this state")                                                           \
-    X(ETHREAD, -1008, "called from a thread that is not the loop's")                                         \
-    X(ENOLOOP, -1009, "no loop is running in this thread")                                                   \
-    X(ENOTASK, -1010, "only a task can do this")                                                             \
-    X(EABI, -1011, "the program was compiled with headers of another version of proloop")                    \
-    X(ENOTSUP, -1012, "not supported here")                                                                  \
-    X(EBROKEN, -1013, "broken by an earlier failure")                                                        \
-    X(EINTERRUPTED, -1014, "interrupted by the user")                                                        \
-    X(ESTOPPED, -1015, "the loop was stopped before the future was done")                                    \
-    X(ELIMIT, -1016, "a limit was reached")                                                                  \
-    X(EDEADLOCK, -1017, "would wait for itself")                                                             \
-    X(EOF, -1018, "end of file")                                                                             \
-    X(ECONNABORTED, -1101, "connection aborted")                                                             \
-    X(ECONNRESET, -1102, "connection reset by the peer")                                                     \
-    X(ECONNREFUSED, -1103, "connection refused")                                                             \
-    X(ECONNTIMEDOUT, -1104, "connection timed out")                                                          \
-    X(ENOTCONN, -1105, "not connected")                                                                      \
-    X(EADDRINUSE, -1106, "address already in use")                                                           \
-    X(EADDRNOTAVAIL, -1107, "address not available on this machine")                                         \
-    X(EAFNOSUPPORT, -1108, "address family not supported")                                                   \
-    X(EHOSTUNREACH, -1109, "host unreachable")                                                               \
-    X(ENETUNREACH, -1110, "network unreachable")                                                             \
-    X(ENETDOWN, -1111, "network is down")                                                                    \
-    X(EPIPE, -1112, "the write side is shut down")                                                           \
-    X(EMSGSIZE, -1113, "message too long")                                                                   \
-    X(ENOBUFS, -1114, "the system has no buffer space")                                                      \
-    X(ENAME, -1120, "host or service name not known")                                                        \
-    X(ENAMEAGAIN, -1121, "the name server did not answer; try again")                                        \
-    X(ENOENT, -1201, "no such file or folder")                                                               \
-    X(EEXIST, -1202, "exists already")                                                                       \
-    X(EACCES, -1203, "access denied")                                                                        \
-    X(EISDIR, -1204, "is a folder")                                                                          \
-    X(ENOTDIR, -1205, "is not a folder")                                                                     \
-    X(ENAMETOOLONG, -1206, "name too long")                                                                  \
-    X(ELOOP, -1207, "too many symbolic links")                                                               \
-    X(EMFILE, -1208, "too many open files")                                                                  \
-    X(ENOSPC, -1209, "no space left")                                                                        \
-    X(EROFS, -1210, "read-only file system")                                                                 \
-    X(EFBIG, -1211, "file too large")                                                                        \
-    X(ENOTEMPTY, -1212, "folder not empty")                                                                  \
-    X(ELOCKED, -1213, "in use by another program")                                                           \
-    X(EIO, -1214, "input/output error")                                                                      \
-    X(EBADF, -1215, "bad handle")                                                                            \
+ * errno, Win32, Winsock and NTSTATUS codes are mapped to these; the system's own code is kept beside an operation
+ * (pl_op_system_error). */
+#define PL_ERRORS(X)                                                                                                   \
+    X(ECANCELED, -1001, "cancelled")                                                                                   \
+    X(ETIMEDOUT, -1002, "a time limit of the program ran out")                                                         \
+    X(ECLOSED, -1003, "closed by this program")                                                                        \
+    X(EINVAL, -1004, "invalid argument")                                                                               \
+    X(ENOMEM, -1005, "out of memory")                                                                                  \
+    X(EBUSY, -1006, "busy: in use by another operation")                                                               \
+    X(ESTATE, -1007, "not possible in this state")                                                                     \
+    X(ETHREAD, -1008, "called from a thread that is not the loop's")                                                   \
+    X(ENOLOOP, -1009, "no loop is running in this thread")                                                             \
+    X(ENOTASK, -1010, "only a task can do this")                                                                       \
+    X(EABI, -1011, "the program was compiled with headers of another version of proloop")                              \
+    X(ENOTSUP, -1012, "not supported here")                                                                            \
+    X(EBROKEN, -1013, "broken by an earlier failure")                                                                  \
+    X(EINTERRUPTED, -1014, "interrupted by the user")                                                                  \
+    X(ESTOPPED, -1015, "the loop was stopped before the future was done")                                              \
+    X(ELIMIT, -1016, "a limit was reached")                                                                            \
+    X(EDEADLOCK, -1017, "would wait for itself")                                                                       \
+    X(EOF, -1018, "end of file")                                                                                       \
+    X(ECONNABORTED, -1101, "connection aborted")                                                                       \
+    X(ECONNRESET, -1102, "connection reset by the peer")                                                               \
+    X(ECONNREFUSED, -1103, "connection refused")                                                                       \
+    X(ECONNTIMEDOUT, -1104, "connection timed out")                                                                    \
+    X(ENOTCONN, -1105, "not connected")                                                                                \
+    X(EADDRINUSE, -1106, "address already in use")                                                                     \
+    X(EADDRNOTAVAIL, -1107, "address not available on this machine")                                                   \
+    X(EAFNOSUPPORT, -1108, "address family not supported")                                                             \
+    X(EHOSTUNREACH, -1109, "host unreachable")                                                                         \
+    X(ENETUNREACH, -1110, "network unreachable")                                                                       \
+    X(ENETDOWN, -1111, "network is down")                                                                              \
+    X(EPIPE, -1112, "the write side is shut down")                                                                     \
+    X(EMSGSIZE, -1113, "message too long")                                                                             \
+    X(ENOBUFS, -1114, "the system has no buffer space")                                                                \
+    X(ENAME, -1120, "host or service name not known")                                                                  \
+    X(ENAMEAGAIN, -1121, "the name server did not answer; try again")                                                  \
+    X(ENOENT, -1201, "no such file or folder")                                                                         \
+    X(EEXIST, -1202, "exists already")                                                                                 \
+    X(EACCES, -1203, "access denied")                                                                                  \
+    X(EISDIR, -1204, "is a folder")                                                                                    \
+    X(ENOTDIR, -1205, "is not a folder")                                                                               \
+    X(ENAMETOOLONG, -1206, "name too long")                                                                            \
+    X(ELOOP, -1207, "too many symbolic links")                                                                         \
+    X(EMFILE, -1208, "too many open files")                                                                            \
+    X(ENOSPC, -1209, "no space left")                                                                                  \
+    X(EROFS, -1210, "read-only file system")                                                                           \
+    X(EFBIG, -1211, "file too large")                                                                                  \
+    X(ENOTEMPTY, -1212, "folder not empty")                                                                            \
+    X(ELOCKED, -1213, "in use by another program")                                                                     \
+    X(EIO, -1214, "input/output error")                                                                                \
+    X(EBADF, -1215, "bad handle")                                                                                      \
     X(EUNKNOWN, -1999, "unknown system error")
 
 enum pl_error {
@@ -132,8 +132,7 @@ typedef struct pl_allocator {
 } pl_allocator;
 
 /** Sets the allocator of the process, before anything else of the library is used.
- *  PL_EINVAL: a member is NULL. PL_ESTATE: memory of the present allocator is in use. NULL sets the default.
- */
+ *  PL_EINVAL: a member is NULL. PL_ESTATE: memory of the present allocator is in use. NULL sets the default. */
 PL_API int pl_set_allocator(const pl_allocator *allocator);
 
 /** Bytes that the library holds now, of all loops. For tests of leaks, and for metrics. Any thread. */

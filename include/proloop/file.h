@@ -34,13 +34,12 @@ typedef struct pl_file pl_file;
 
 typedef struct pl_file_options {
     size_t size;         /* sizeof(pl_file_options) */
-    const char *beneath; /* a folder: PL_EACCES unless the real path of what was opened, with every link
-                            followed, lies in it. Safe against links that change in between: it is the open
-                            file that is asked. */
+    const char *beneath; /* a folder: PL_EACCES unless the real path of what was opened, with every link followed, lies
+                            in it. Safe against links that change in between: it is the open file that is asked. */
 } pl_file_options;
 
-/** Opens an existing file or folder for reading. Task call (suspends). Never waits for the other end of a
- * pipe or for a device: such are opened as PL_FILE_OTHER or refused.
+/** Opens an existing file or folder for reading. Task call (suspends). Never waits for the other end of a pipe or for a
+ *  device: such are opened as PL_FILE_OTHER or refused.
  *  @return PL_OK; PL_ENOENT, PL_EACCES, PL_EMFILE, PL_ECANCELED ...   Cancel: abandonable. */
 PL_API int64_t pl_file_open(pl_file **file, const char *path, const pl_file_options *options);
 
@@ -51,8 +50,7 @@ PL_API int pl_file_open_start(pl_op *op, pl_file **file, const char *path, const
 PL_API int pl_file_info_get(const pl_file *file, pl_file_info *info);
 
 /** Reads at an offset until `size` bytes or the end of the file. Task call (suspends).
- *  @return bytes, fewer only at the end of the file, 0 there.   Cancel: joined (the memory is the caller's).
- */
+ *  @return bytes, fewer only at the end of the file, 0 there.   Cancel: joined (the memory is the caller's). */
 PL_API int64_t pl_file_read(pl_file *file, void *data, size_t size, int64_t offset);
 
 /** The same, started. */

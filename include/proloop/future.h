@@ -1,11 +1,11 @@
 /* proloop/future.h: a result that is not there yet.
  *
- * Every wait of the library is on a future: a task, an operation, a sleep are waited for by theirs. A future
- * becomes done once: with a result (>= 0), a pointer, an error (PL_E...), or by being cancelled. Its
- * callbacks and waiters then go through the loop's ready queue, in the order they came, never inline.
+ * Every wait of the library is on a future: a task, an operation, a sleep are waited for by theirs. A future becomes
+ * done once: with a result (>= 0), a pointer, an error (PL_E...), or by being cancelled. Its callbacks and waiters
+ * then go through the loop's ready queue, in the order they came, never inline.
  *
- * A future is of its loop's thread alone. The ones made here are counted; one that is let go with an error
- * that nobody looked at is reported to the loop's exception handler.
+ * A future is of its loop's thread alone. The ones made here are counted; one that is let go with an error that nobody
+ * looked at is reported to the loop's exception handler.
  */
 #ifndef PROLOOP_FUTURE_H
 #define PROLOOP_FUTURE_H
@@ -23,8 +23,7 @@ enum pl_future_state {
     PL_CANCELLED = 2
 };
 
-/** Makes a future with one reference. @param loop  NULL: the running loop. @return PL_OK, PL_ENOMEM,
- * PL_ENOLOOP. */
+/** Makes a future with one reference. @param loop  NULL: the running loop. @return PL_OK, PL_ENOMEM, PL_ENOLOOP. */
 PL_API int pl_future_create(pl_future **future, pl_loop *loop);
 
 /** Counted futures and futures of tasks only; the future of an operation lives in it. */
@@ -37,29 +36,27 @@ PL_API void pl_future_unref(pl_future *future);
 PL_API int pl_future_set_result(pl_future *future, int64_t result);
 PL_API int pl_future_set_error(pl_future *future, int64_t error);
 
-/** Makes it done with a pointer; pl_await and pl_future_result give 0. @param drop  gets the pointer if
- * nobody takes it (and at once if this call fails); may be NULL. */
+/** Makes it done with a pointer; pl_await and pl_future_result give 0. @param drop  gets the pointer if nobody takes it
+ *  (and at once if this call fails); may be NULL. */
 PL_API int pl_future_set_pointer(pl_future *future, void *pointer, pl_drop_fn *drop);
 
 /** The pointer, which is the caller's from now on; NULL: there is none, or it was taken. */
 PL_API void *pl_future_take_pointer(pl_future *future);
 
-/** Cancels it. A plain future: at once, its waiters get PL_ECANCELED. One of a task or an operation: a
- * request, its end is the answer. @return 1: cancelled, or asked for; 0: it was done already. */
+/** Cancels it. A plain future: at once, its waiters get PL_ECANCELED. One of a task or an operation: a request, its end
+ *  is the answer. @return 1: cancelled, or asked for; 0: it was done already. */
 PL_API int pl_future_cancel(pl_future *future);
 
 /** enum pl_future_state. */
 PL_API int pl_future_state(const pl_future *future);
 
-/** The result of a future that is done: >= 0 or PL_E... (PL_ECANCELED if cancelled); PL_ESTATE: it is
- * pending. */
+/** The result of a future that is done: >= 0 or PL_E... (PL_ECANCELED if cancelled); PL_ESTATE: it is pending. */
 PL_API int64_t pl_future_result(pl_future *future);
 
-/** Calls fn(arg) through the ready queue when the future is done (if it is already: in the next iteration).
- * `callback` is the caller's memory, zeroed; pl_callback_cancel takes it back.
+/** Calls fn(arg) through the ready queue when the future is done (if it is already: in the next iteration). `callback`
+ *  is the caller's memory, zeroed; pl_callback_cancel takes it back.
  *  @return PL_OK; PL_EBUSY: the callback is in use, or the future is an operation's and has a waiter. */
-PL_API int pl_future_add_done_callback(pl_future *future, pl_callback *callback, pl_callback_fn *fn,
-                                       void *arg);
+PL_API int pl_future_add_done_callback(pl_future *future, pl_callback *callback, pl_callback_fn *fn, void *arg);
 
 #ifdef __cplusplus
 }

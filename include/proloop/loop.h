@@ -1,15 +1,14 @@
 /* proloop/loop.h: the event loop: callbacks, timers, and how other threads reach it.
  *
- * A loop belongs to one thread: the first that runs it. It calls callbacks one by one, first in first out.
- * One iteration, as in asyncio: wait for completions or the first timer (not at all if anything is ready),
- * make the callbacks of what completed ready, then those of the timers that are due, then run exactly what is
- * ready now; what that adds waits for the next iteration.
+ * A loop belongs to one thread: the first that runs it. It calls callbacks one by one, first in first out. One
+ * iteration, as in asyncio: wait for completions or the first timer (not at all if anything is ready), make the
+ * callbacks of what completed ready, then those of the timers that are due, then run exactly what is ready now; what
+ * that adds waits for the next iteration.
  *
- * A callback runs on the loop's own stack and must not suspend: a call that would gets PL_ENOTASK. Programs
- * that wait are written as tasks (task.h).
+ * A callback runs on the loop's own stack and must not suspend: a call that would gets PL_ENOTASK. Programs that wait
+ * are written as tasks (task.h).
  *
- * Unless said otherwise a call must come from the loop's thread; in debug mode it gets PL_ETHREAD if it does
- * not.
+ * Unless said otherwise a call must come from the loop's thread; in debug mode it gets PL_ETHREAD if it does not.
  */
 #ifndef PROLOOP_LOOP_H
 #define PROLOOP_LOOP_H
@@ -26,8 +25,8 @@ typedef struct pl_future pl_future;
 /** What a loop calls. */
 typedef void pl_callback_fn(void *arg);
 
-/** Something nobody was there to be told: an error no one looked at, an accept that failed, a task that would
- * not end. Valid during the handler's call. */
+/** Something nobody was there to be told: an error no one looked at, an accept that failed, a task that would not end.
+ *  Valid during the handler's call. */
 typedef struct pl_report {
     const char *message;  /* one line of English */
     int64_t error;        /* PL_E... or 0 */
@@ -40,13 +39,12 @@ typedef struct pl_report {
 typedef void pl_exception_handler_fn(pl_loop *loop, const pl_report *report, void *arg);
 
 typedef struct pl_loop_options {
-    size_t size; /* sizeof(pl_loop_options) */
-    const char
-        *backend;  /* "iocp", "epoll", "sim"; NULL: what PROLOOP_BACKEND says, or the best of the system */
-    uint64_t seed; /* of the simulated backend; 0: a fixed one */
-    int debug;     /* 1: on, 0: what PROLOOP_DEBUG says, -1: off. Checks threads */
-    size_t stack_size;  /* bytes of a task's stack unless said at spawn; 0: 256 KiB */
-    size_t task_budget; /* awaits that need not wait before a task must give way once; 0: 256 */
+    size_t size;         /* sizeof(pl_loop_options) */
+    const char *backend; /* "iocp", "epoll", "sim"; NULL: what PROLOOP_BACKEND says, or the best of the system */
+    uint64_t seed;       /* of the simulated backend; 0: a fixed one */
+    int debug;           /* 1: on, 0: what PROLOOP_DEBUG says, -1: off. Checks threads */
+    size_t stack_size;   /* bytes of a task's stack unless said at spawn; 0: 256 KiB */
+    size_t task_budget;  /* awaits that need not wait before a task must give way once; 0: 256 */
 } pl_loop_options;
 
 /* A number that changes when the layout of the structs in these headers does: the library checks it. */
@@ -58,10 +56,9 @@ typedef struct pl_loop_options {
 #define pl_loop_create(loop, options) pl_loop_create_checked((loop), (options), PL_ABI)
 PL_API int pl_loop_create_checked(pl_loop **loop, const pl_loop_options *options, uint32_t abi);
 
-/** Ends a loop: cancels its tasks and lets them end, closes its listeners and streams, cancels what is in
- * flight and waits for that, drops the callbacks that are still to come, and frees it. Its remotes say
- * PL_ECLOSED from now on. A task that ignores its cancel a thousand times is reported and left behind with
- * its stack.
+/** Ends a loop: cancels its tasks and lets them end, closes its listeners and streams, cancels what is in flight and
+ *  waits for that, drops the callbacks that are still to come, and frees it. Its remotes say PL_ECLOSED from now on. A
+ *  task that ignores its cancel a thousand times is reported and left behind with its stack.
  *  @return PL_OK, also for NULL; PL_EBUSY: the loop is running; PL_ETHREAD: it is bound to another thread;
  *  PL_ESTATE: a task would not end. */
 PL_API int pl_loop_close(pl_loop *loop);
@@ -69,21 +66,18 @@ PL_API int pl_loop_close(pl_loop *loop);
 /** Runs until pl_loop_stop. @return PL_OK; PL_EBUSY: a loop is running in this thread already; PL_ETHREAD. */
 PL_API int pl_loop_run_forever(pl_loop *loop);
 
-/** Runs until the future is done, and takes its result. @return the result; PL_ESTOPPED: pl_loop_stop came
- * first; PL_EINVAL: a future of another loop; PL_EBUSY, PL_ETHREAD. */
+/** Runs until the future is done, and takes its result. @return the result; PL_ESTOPPED: pl_loop_stop came first;
+ *  PL_EINVAL: a future of another loop; PL_EBUSY, PL_ETHREAD. */
 PL_API int64_t pl_loop_run_until_complete(pl_loop *loop, pl_future *future);
 
 /** Runs one iteration, waiting at most `limit` (0: not at all; PL_FOREVER). For a loop inside another.
- *  @return PL_OK; PL_EBUSY: called from one of its callbacks or tasks, or while another loop runs;
- * PL_ETHREAD. */
+ *  @return PL_OK; PL_EBUSY: called from one of its callbacks or tasks, or while another loop runs; PL_ETHREAD. */
 PL_API int pl_loop_run_once(pl_loop *loop, pl_duration limit);
 
-/** Makes run_forever return after the present iteration; before a run: after one iteration that does not
- * wait. */
+/** Makes run_forever return after the present iteration; before a run: after one iteration that does not wait. */
 PL_API int pl_loop_stop(pl_loop *loop);
 
-/** The loop's clock, which never goes back: the moment of the last look at it is `pl_loop_time`'s own call.
- */
+/** The time on the loop's clock, which never goes back; deadlines are points on it. PL_EINVAL: NULL, or a closed loop. */
 PL_API pl_duration pl_loop_time(pl_loop *loop);
 
 /** The loop that runs in this thread; NULL: none. Any thread. Never inherited by a child made by fork. */
@@ -98,8 +92,7 @@ PL_API const char *pl_loop_backend(const pl_loop *loop);
 
 /** Calls fn(arg) in the next iteration, after what is ready already.
  *  @param loop  NULL: the running loop
- *  @param drop  called with `arg` instead of fn if the loop is closed before, and if this call fails; may be
- * NULL
+ *  @param drop  called with `arg` instead of fn if the loop is closed before, and if this call fails; may be NULL
  *  @return PL_OK, PL_ENOMEM, PL_EINVAL, PL_ENOLOOP, PL_ETHREAD (debug mode).   asyncio: loop.call_soon. */
 PL_API int pl_call_soon(pl_loop *loop, pl_callback_fn *fn, void *arg, pl_drop_fn *drop);
 
@@ -114,8 +107,7 @@ typedef struct pl_callback {
 /** As pl_call_soon, in memory of the caller: cannot run out of it. PL_EBUSY: it is scheduled already. */
 PL_API int pl_callback_schedule(pl_callback *callback, pl_loop *loop, pl_callback_fn *fn, void *arg);
 
-/** Takes it back, wherever it waits; the struct is yours at once. @return 1: it will not run; 0: it was idle.
- */
+/** Takes it back, wherever it waits; the struct is yours at once. @return 1: it will not run; 0: it was idle. */
 PL_API int pl_callback_cancel(pl_callback *callback);
 
 /** A timer. Caller-owned; zeroed: idle; its own again when it runs. */
@@ -126,15 +118,14 @@ typedef struct pl_timer {
     } opaque;
 } pl_timer;
 
-/** Calls fn(arg) once, when `delay` has passed and never before; <= 0: in the next iteration. Timers of equal
- * deadline run in the order in which they were started. A running timer is started anew.
+/** Calls fn(arg) once, when `delay` has passed and never before; <= 0: in the next iteration. Timers of equal deadline
+ *  run in the order in which they were started. A running timer is started anew.
  *  @param loop  NULL: the running loop
  *  @return PL_OK, PL_ENOMEM, PL_EINVAL, PL_ENOLOOP, PL_ETHREAD.   asyncio: loop.call_later. */
 PL_API int pl_timer_start(pl_timer *timer, pl_loop *loop, pl_duration delay, pl_callback_fn *fn, void *arg);
 
 /** The same for a point on the loop's clock (pl_loop_time).   asyncio: loop.call_at. */
-PL_API int pl_timer_start_at(pl_timer *timer, pl_loop *loop, pl_duration deadline, pl_callback_fn *fn,
-                             void *arg);
+PL_API int pl_timer_start_at(pl_timer *timer, pl_loop *loop, pl_duration deadline, pl_callback_fn *fn, void *arg);
 
 /** Stops it; the struct is yours at once. @return 1: it will not run; 0: it was idle. */
 PL_API int pl_timer_stop(pl_timer *timer);
@@ -150,10 +141,9 @@ PL_API pl_remote *pl_remote_ref(pl_remote *remote);
 PL_API void pl_remote_unref(pl_remote *remote);
 
 /** As pl_call_soon, from any thread. Wakes the loop; many calls wake it once.
- *  @param drop  called with `arg`, on the loop's thread, if the loop is closed before; on this thread, if
- * this call fails; may be NULL
- *  @return PL_OK, PL_ENOMEM, PL_EINVAL, PL_ECLOSED: the loop is gone.   asyncio: loop.call_soon_threadsafe.
- */
+ *  @param drop  called with `arg`, on the loop's thread, if the loop is closed before; on this thread, if this call
+ *               fails; may be NULL
+ *  @return PL_OK, PL_ENOMEM, PL_EINVAL, PL_ECLOSED: the loop is gone.   asyncio: loop.call_soon_threadsafe. */
 PL_API int pl_call_soon_threadsafe(pl_remote *remote, pl_callback_fn *fn, void *arg, pl_drop_fn *drop);
 
 /** Where reports go. NULL: to standard error, one line each. */

@@ -1,10 +1,10 @@
 /* proloop/op.h: an operation: one request in flight, and the future of its answer.
  *
- * Every call that waits for the system exists as a task call (pl_read) and as `_start` with a pl_op that the
- * caller owns (pl_read_start): zeroed it is idle, and from start until it is done it must neither move nor be
- * freed, nor may the memory that was lent to it. `_start` returns negative only for misuse, and then nothing
- * has changed; every failure at run time, an immediate one too, arrives by the operation's future. An
- * operation may be started again, or freed, in its own callback.
+ * Every call that waits for the system exists as a task call (pl_read) and as `_start` with a pl_op that the caller
+ * owns (pl_read_start): zeroed it is idle, and from start until it is done it must neither move nor be freed, nor may
+ * the memory that was lent to it. `_start` returns negative only for misuse, and then nothing has changed; every
+ * failure at run time, an immediate one too, arrives by the operation's future. An operation may be started again, or
+ * freed, in its own callback.
  *
  *     pl_op op = {0};
  *     pl_read_start(&op, stream, data, sizeof data);
@@ -29,24 +29,23 @@ typedef struct pl_op {
     } opaque;
 } pl_op;
 
-/** The future of a started operation: await it, or add callbacks. It lives in the operation: it takes one
- * waiter or callback and has no references. */
+/** The future of a started operation: await it, or add callbacks. It lives in the operation: it takes one waiter or
+ *  callback and has no references. */
 PL_API pl_future *pl_op_future(pl_op *op);
 
 /** Nonzero from start until the result is there. */
 PL_API int pl_op_is_pending(const pl_op *op);
 
-/** Waits for the result. Task call. The same as pl_await(pl_op_future(op)). A cancel of the task cancels the
- * operation; the call returns when it has ended. */
+/** Waits for the result. Task call. The same as pl_await(pl_op_future(op)). A cancel of the task cancels the operation;
+ *  the call returns when it has ended. */
 PL_API int64_t pl_op_await(pl_op *op);
 
-/** Asks for an early end. A request: the operation still ends once, by its future, with PL_ECANCELED if
- * nothing had happened and with its true result if something had. @return PL_OK; PL_ESTATE: it is not
- * pending. */
+/** Asks for an early end. A request: the operation still ends once, by its future, with PL_ECANCELED if nothing had
+ *  happened and with its true result if something had. @return PL_OK; PL_ESTATE: it is not pending. */
 PL_API int pl_op_cancel(pl_op *op);
 
-/** For error paths: cancels the operation if it is pending and waits until it has ended, even in a cancelled
- * scope. Task call. @return its result; PL_OK if it never was started. */
+/** For error paths: cancels the operation if it is pending and waits until it has ended, even in a cancelled scope.
+ *  Task call. @return its result; PL_OK if it never was started. */
 PL_API int64_t pl_op_finish(pl_op *op);
 
 /** The result of an operation that is done: >= 0 or PL_E...; PL_ESTATE: it is not done. */

@@ -1,5 +1,5 @@
-/* proloop: one completion-based event loop for Windows and Unix, and on it futures and tasks with the
- * semantics of Python's asyncio. This header includes all the others. */
+/* proloop: one completion-based event loop for Windows and Unix, and on it futures and tasks with the semantics of
+ * Python's asyncio. This header includes all the others. */
 #ifndef PROLOOP_H
 #define PROLOOP_H
 

@@ -33,20 +33,19 @@ PL_API int64_t pl_read(pl_stream *stream, void *data, size_t size);
 PL_API int pl_read_start(pl_op *op, pl_stream *stream, void *data, size_t size);
 
 /** Reads into a pooled buffer that is lent until pl_read_return: a connection that waits holds no memory.
- *  Task call (suspends). @return bytes, and *data shows them; 0 or an error: nothing was lent. PL_EBUSY: the
- * last loan was not returned. */
+ *  Task call (suspends). @return bytes, and *data shows them; 0 or an error: nothing was lent. PL_EBUSY: the last loan was
+ *  not returned. */
 PL_API int64_t pl_read_borrow(pl_stream *stream, const void **data);
 
 /** The same, started. */
 PL_API int pl_read_borrow_start(pl_op *op, pl_stream *stream, const void **data);
 
-/** Ends the loan. @return PL_OK; PL_ESTATE: nothing is lent. */
+/** Ends the loan; before pl_stream_close, unless a reference keeps the stream. @return PL_OK; PL_ESTATE: nothing is lent. */
 PL_API int pl_read_return(pl_stream *stream);
 
 /** Writes all of it. Task call (suspends while the system takes no more).
- *  @return PL_OK: all of it went out; PL_ECANCELED: either nothing happened, or the write side is broken
- * (later writes: PL_EBROKEN) and pl_stream_bytes_written tells how far it came; PL_ECONNRESET, PL_EPIPE
- * (after shutdown), PL_ECLOSED. */
+ *  @return PL_OK: all of it went out; PL_ECANCELED: either nothing happened, or the write side is broken (later writes:
+ *  PL_EBROKEN) and pl_stream_bytes_written tells how far it came; PL_ECONNRESET, PL_EPIPE (after shutdown), PL_ECLOSED. */
 PL_API int64_t pl_write(pl_stream *stream, const void *data, size_t size);
 
 /** Writes several buffers as one. `buffers` itself must live until it is done. */
@@ -56,22 +55,18 @@ PL_API int64_t pl_write_buffers(pl_stream *stream, const pl_buffer *buffers, siz
 PL_API int pl_write_start(pl_op *op, pl_stream *stream, const void *data, size_t size);
 PL_API int pl_write_buffers_start(pl_op *op, pl_stream *stream, const pl_buffer *buffers, size_t count);
 
-/** Sends a part of a file without copying it through the program; in order with the writes. Task call
- * (suspends).
- *  @return bytes, fewer than `size` only if the file ends before; errors as pl_write.   Win32: TransmitFile;
- * asyncio: loop.sendfile. */
+/** Sends a part of a file without copying it through the program; in order with the writes. Task call (suspends).
+ *  @return bytes, fewer than `size` only if the file ends before; errors as pl_write.   Win32: TransmitFile; asyncio: loop.sendfile. */
 PL_API int64_t pl_stream_send_file(pl_stream *stream, pl_file *file, int64_t offset, int64_t size);
 
 /** The same, started. The file is kept open until it is done. */
-PL_API int pl_stream_send_file_start(pl_op *op, pl_stream *stream, pl_file *file, int64_t offset,
-                                     int64_t size);
+PL_API int pl_stream_send_file_start(pl_op *op, pl_stream *stream, pl_file *file, int64_t offset, int64_t size);
 
-/** Half close: after the writes that are queued, tells the peer that no more will come. Reading goes on. Does
- * not suspend. @return PL_OK; PL_ECLOSED, PL_EBROKEN, PL_ENOTCONN.   asyncio: write_eof. */
+/** Half close: after the writes that are queued, tells the peer that no more will come. Reading goes on. Does not
+ *  suspend. @return PL_OK; PL_ECLOSED, PL_EBROKEN, PL_ENOTCONN.   asyncio: write_eof. */
 PL_API int pl_stream_shutdown(pl_stream *stream);
 
-/** Waits until the writes that are queued now have gone out. Task call. @return PL_OK, or what became of the
- * last. */
+/** Waits until the writes that are queued now have gone out. Task call. @return PL_OK, or what became of the last. */
 PL_API int64_t pl_stream_flush(pl_stream *stream);
 
 /** Closes and gives the owner's reference back. Never suspends, never fails. NULL is allowed. */
@@ -91,8 +86,7 @@ PL_API void pl_stream_unref(pl_stream *stream);
  * is queued is dropped, and nothing waited for. */
 PL_API int pl_stream_set_linger(pl_stream *stream, pl_duration linger);
 
-/** TCP_NODELAY (on unless switched off), and keep-alive probes after so many seconds without traffic (0:
- * off). */
+/** TCP_NODELAY (on unless switched off), and keep-alive probes after so many seconds without traffic (0: off). */
 PL_API int pl_stream_set_nodelay(pl_stream *stream, int on);
 PL_API int pl_stream_set_keepalive(pl_stream *stream, int seconds);
 

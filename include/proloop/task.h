@@ -1,17 +1,18 @@
 /* proloop/task.h: tasks, and the scopes that bound them.
  *
- * A task is a function with a stack of its own. It runs until it waits for something (pl_await and every
- * "task call"); then the loop runs others, and goes on with it when what it waits for is done. Straight-line
- * C, no callbacks; between two waits nothing else runs.
+ * A task is a function with a stack of its own. It runs until it waits for something (pl_await and every "task call");
+ * then the loop runs others, and goes on with it when what it waits for is done. Straight-line C, no callbacks; between
+ * two waits nothing else runs.
  *
- * Cancelling is a request to end. pl_task_cancel is an edge, as in asyncio: the wait in which the task is, or
- * its next one, returns PL_ECANCELED, once. The cancel of a *scope* (a timeout that ran out, a group, the end
- * of pl_run or of the loop) is a level: every wait inside it returns PL_ECANCELED until the scope ends,
- * except in a shielded region.
+ * Cancelling is a request to end. pl_task_cancel is an edge, as in asyncio: the wait in which the task is, or its next
+ * one, returns PL_ECANCELED, once. The cancel of a *scope* (a timeout that ran out, a group, the end of pl_run or of the
+ * loop) is a level: every wait inside it returns PL_ECANCELED until the scope ends, except in a shielded region.
  *
- * Scopes are structs on the task's stack, zeroed before begin (`pl_group clients = {0};`), open until end.
- * They end last in first out, in the task that began them; a task that returns with an open scope, or with an
- * operation of its stack in flight, stops the program with a message that says where that began.
+ * Waiting for something that is done already gives its result all the same, in a cancelled scope too.
+ *
+ * Scopes are structs on the task's stack, zeroed before begin (`pl_group clients = {0};`), open until end. They end last
+ * in first out, in the task that began them; a task that returns with an open scope, or with an operation of its stack in
+ * flight, stops the program with a message that says where that began.
  */
 #ifndef PROLOOP_TASK_H
 #define PROLOOP_TASK_H
@@ -34,14 +35,11 @@ typedef struct pl_task_options {
     pl_loop *loop;     /* NULL: the running loop */
     const char *name;  /* copied (31 bytes of it); NULL: "task-7" */
     size_t stack_size; /* bytes; 0: the loop's */
-    pl_drop_fn
-        *drop; /* gets `arg` if the function never runs: the task was cancelled first, or spawning failed */
-    int eager; /* nonzero, from inside a task or callback of the same loop: runs up to its first wait at once
-                */
+    pl_drop_fn *drop;  /* gets `arg` if the function never runs: the task was cancelled first, or spawning failed */
+    int eager;         /* nonzero, from inside a task or callback of the same loop: runs up to its first wait at once */
 } pl_task_options;
 
-/** Makes a task of fn(arg). It first runs in the next iteration. The loop owns it: it ends by itself or with
- * the loop.
+/** Makes a task of fn(arg). It first runs in the next iteration. The loop owns it: it ends by itself or with the loop.
  *  @param task  gets a reference to be given back by pl_task_unref; NULL: none wanted
  *  @return PL_OK; PL_EINVAL, PL_ENOMEM, PL_ENOLOOP, PL_ECLOSED, PL_ETHREAD.   asyncio: create_task. */
 PL_API int pl_spawn(pl_task **task, pl_task_fn *fn, void *arg, const pl_task_options *options);
@@ -69,17 +67,15 @@ PL_API int64_t pl_await(pl_future *future);
 /** pl_await(pl_task_future(task)). */
 PL_API int64_t pl_task_await(pl_task *task);
 
-/** Waits. <= 0: gives way once. Task call. @return PL_OK, PL_ECANCELED, PL_ENOTASK, PL_ENOMEM.   asyncio:
- * sleep. */
+/** Waits. <= 0: gives way once. Task call. @return PL_OK, PL_ECANCELED, PL_ENOTASK, PL_ENOMEM.   asyncio: sleep. */
 PL_API int pl_sleep(pl_duration delay);
 PL_API int pl_sleep_until(pl_duration deadline);
 
 /** Gives way: what is ready now runs first. Task call. @return PL_OK, PL_ECANCELED, PL_ENOTASK. */
 PL_API int pl_yield(void);
 
-/** Asks a task to end: its wait, or its next one, returns PL_ECANCELED, once. A task that has not run yet
- * never runs, and drops its argument. A task may go on after it. @return 1: asked; 0: it is done.   asyncio:
- * Task.cancel. */
+/** Asks a task to end: its wait, or its next one, returns PL_ECANCELED, once. A task that has not run yet never runs,
+ *  and drops its argument. A task may go on after it. @return 1: asked; 0: it is done.   asyncio: Task.cancel. */
 PL_API int pl_task_cancel(pl_task *task);
 
 /** How many cancels were asked for and not taken back; and takes one back (@return how many remain).
@@ -90,8 +86,7 @@ PL_API int pl_task_uncancel(pl_task *task);
 /** PL_ECANCELED if a wait here would return it now; else PL_OK. Does not suspend. For long computations. */
 PL_API int pl_check_cancelled(void);
 
-/* --- Timeout
- * ---------------------------------------------------------------------------------------------------- */
+/* --- Timeout ------------------------------------------------------------------------------------------------------ */
 
 /** A time limit for a part of a task. Caller-owned, on the task's stack. */
 typedef struct pl_timeout {
@@ -102,8 +97,7 @@ typedef struct pl_timeout {
 } pl_timeout;
 
 /** Begins a scope that is cancelled after `limit` (PL_FOREVER: never; <= 0: at its first wait). Scopes nest.
- *  @return PL_OK; PL_ENOTASK, PL_EBUSY (begun already), PL_ENOMEM: then nothing was begun.   asyncio:
- * timeout(). */
+ *  @return PL_OK; PL_ENOTASK, PL_EBUSY (begun already), PL_ENOMEM: then nothing was begun.   asyncio: timeout(). */
 #define pl_timeout_begin(timeout, limit) pl_timeout_begin_here((timeout), (limit), PL_HERE)
 PL_API int pl_timeout_begin_here(pl_timeout *timeout, pl_duration limit, const char *where);
 
@@ -111,8 +105,8 @@ PL_API int pl_timeout_begin_here(pl_timeout *timeout, pl_duration limit, const c
 #define pl_timeout_begin_at(timeout, deadline) pl_timeout_begin_at_here((timeout), (deadline), PL_HERE)
 PL_API int pl_timeout_begin_at_here(pl_timeout *timeout, pl_duration deadline, const char *where);
 
-/** Moves the limit, counted from now; also from other tasks and callbacks of the loop. PL_ESTATE: it has run
- * out, or was not begun. */
+/** Moves the limit, counted from now; also from other tasks and callbacks of the loop. PL_ESTATE: it has run out, or was
+ *  not begun. */
 PL_API int pl_timeout_reschedule(pl_timeout *timeout, pl_duration limit);
 
 /** Nonzero: the limit has run out. */
@@ -122,11 +116,10 @@ PL_API int pl_timeout_expired(const pl_timeout *timeout);
  *  @return PL_ETIMEDOUT if the result is PL_ECANCELED because of this limit; else the result itself. */
 PL_API int64_t pl_timeout_end(pl_timeout *timeout, int64_t result);
 
-/* --- Shielded region
- * -------------------------------------------------------------------------------------------- */
+/* --- Shielded region ---------------------------------------------------------------------------------------------- */
 
-/** A part of a task that no cancel from outside interrupts: for cleaning up. What was asked for meanwhile
- * comes at the first wait after it. Bound it by a timeout inside. Caller-owned, on the task's stack. */
+/** A part of a task that no cancel from outside interrupts: for cleaning up. What was asked for meanwhile comes at the
+ *  first wait after it. Bound it by a timeout inside. Caller-owned, on the task's stack. */
 typedef struct pl_shielded {
     union {
         uint64_t space[16];
@@ -138,12 +131,11 @@ typedef struct pl_shielded {
 PL_API int pl_shielded_begin_here(pl_shielded *shielded, const char *where);
 PL_API void pl_shielded_end(pl_shielded *shielded);
 
-/* --- Group
- * ------------------------------------------------------------------------------------------------------ */
+/* --- Group -------------------------------------------------------------------------------------------------------- */
 
-/** A scope for child tasks: it does not end before they have. A cancel of the task that began it reaches the
- * children when it waits in pl_group_end, not before: the body decides what becomes of them. Caller-owned, on
- * the task's stack. asyncio: TaskGroup; Trio: nursery. */
+/** A scope for child tasks: it does not end before they have. A cancel of the task that began it reaches the children when
+ *  it waits in pl_group_end, not before: the body decides what becomes of them. Caller-owned, on the task's stack.
+ *  asyncio: TaskGroup; Trio: nursery. */
 typedef struct pl_group {
     union {
         uint64_t space[40];
@@ -162,8 +154,7 @@ PL_API int pl_group_begin_here(pl_group *group, int flags, const char *where);
 
 /** Starts a child. From the body, from its children, and from callbacks of the loop.
  *  @param drop  gets `arg` if the function never runs, and if this call fails; may be NULL
- *  @return PL_OK; PL_ECANCELED: the group is being cancelled; PL_ESTATE: it was not begun or has ended;
- * PL_ENOMEM. */
+ *  @return PL_OK; PL_ECANCELED: the group is being cancelled; PL_ESTATE: it was not begun or has ended; PL_ENOMEM. */
 PL_API int pl_group_spawn(pl_group *group, pl_task_fn *fn, void *arg, pl_drop_fn *drop);
 
 /** The same with options and a reference to the child; `options->drop` is its drop function. */
@@ -173,14 +164,14 @@ PL_API int pl_group_spawn_task(pl_group *group, pl_task **task, pl_task_fn *fn, 
 /** How many children have not ended. */
 PL_API size_t pl_group_size(const pl_group *group);
 
-/** Cancels the children and the body, as a level. May be called again, and before or while the group ends;
- * harmless once it has. The group then ends without PL_ECANCELED on its account. */
+/** Cancels the children and the body, as a level. May be called again, and before or while the group ends; harmless
+ *  once it has. The group then ends without PL_ECANCELED on its account. */
 PL_API void pl_group_cancel(pl_group *group);
 
 /** Waits for every child, those included that are added meanwhile; then ends the scope. Task call.
- *  @param result  what the body ended with; an error of a fail-fast group's body cancels the children
- *  @return the first error of body or children; else PL_ECANCELED if the task was cancelled from outside;
- * else, if the body's PL_ECANCELED was this group's own cancel, PL_OK; else `result`. */
+ *  @param result  what the body ended with; an error of the body cancels the children, of a supervising group too
+ *  @return the first error of body or children; else PL_ECANCELED if the task was cancelled from outside; else, if
+ *  the body's PL_ECANCELED was this group's own cancel, PL_OK; else `result`. */
 PL_API int64_t pl_group_end(pl_group *group, int64_t result);
 
 #ifdef __cplusplus

@@ -101,8 +101,7 @@ static int64_t answer_listing(struct connection *c, pl_file *folder)
     pl_folder_listing_free(&listing);
     if (c->page.failed)
         return PL_ENOMEM;
-    struct response response = {
-        .status = 200, .type = "text/html; charset=utf-8", .size = (int64_t)c->page.size};
+    struct response response = {.status = 200, .type = "text/html; charset=utf-8", .size = (int64_t)c->page.size};
     return send_response(c, &response, c->page.data, c->page.size);
 }
 
@@ -136,8 +135,7 @@ static bool wants_range(const struct request *request, const pl_file_info *info,
            is_date_of(request->if_range, info, false);
 }
 
-static int64_t answer_file(struct connection *c, const struct request *request, pl_file *file,
-                           const pl_file_info *info)
+static int64_t answer_file(struct connection *c, const struct request *request, pl_file *file, const pl_file_info *info)
 {
     char tag[TAG_SIZE];
     response_write_tag(info, tag);
@@ -160,8 +158,7 @@ static int64_t answer_file(struct connection *c, const struct request *request, 
     }
     if (c->head_only)
         return send_response(c, &response, NULL, 0);
-    return response.size <= SMALL_FILE ? send_small_file(c, &response, file)
-                                       : send_large_file(c, &response, file);
+    return response.size <= SMALL_FILE ? send_small_file(c, &response, file) : send_large_file(c, &response, file);
 }
 
 /* What must not be read is not there: that tells least. */
@@ -204,7 +201,7 @@ static int64_t answer_page(struct connection *c, int status, const pl_file_info 
     return send_response(c, &response, c->page.data, c->page.size);
 }
 
-/* --- Sending -------------------------------------------------------------------------------------------- */
+/* --- Sending ------------------------------------------------------------------------------------------------------ */
 
 /* Head and body in one write. A file that became shorter meanwhile is an error. */
 static int64_t send_small_file(struct connection *c, struct response *response, pl_file *file)
@@ -231,8 +228,7 @@ static int64_t send_large_file(struct connection *c, struct response *response, 
         rc = pl_timeout_begin(&limit, c->server->transfer_time);
         if (rc < 0)
             break;
-        rc = pl_stream_send_file(c->peer, file, response->range_first + c->sent,
-                                 left < PIECE_SIZE ? left : PIECE_SIZE);
+        rc = pl_stream_send_file(c->peer, file, response->range_first + c->sent, left < PIECE_SIZE ? left : PIECE_SIZE);
         rc = pl_timeout_end(&limit, rc);
         if (rc == 0)
             rc = PL_EOF; /* the file became shorter */

@@ -35,7 +35,7 @@ static void close_gently(struct connection *c);
 static void free_texts(struct connection *c);
 static void log_request(const struct connection *c);
 
-/* --- The set of connections ----------------------------------------------------------------------------- */
+/* --- The set of connections --------------------------------------------------------------------------------------- */
 
 int connection_spawn(struct server *server, pl_group *group, pl_stream *peer)
 {
@@ -100,14 +100,14 @@ int64_t connections_wait_for_fewer(struct server *server, size_t count)
     return rc;
 }
 
-/* --- One of them ---------------------------------------------------------------------------------------- */
+/* --- One of them -------------------------------------------------------------------------------------------------- */
 
 /* Whether an error is the peer's affair, or that of who stops the server, and none that should be reported.
  */
 static bool is_ordinary_end(int64_t error)
 {
-    return error == PL_EOF || error == PL_ECONNRESET || error == PL_ECONNABORTED ||
-           error == PL_ECONNTIMEDOUT || error == PL_EPIPE || error == PL_ETIMEDOUT || error == PL_ECANCELED;
+    return error == PL_EOF || error == PL_ECONNRESET || error == PL_ECONNABORTED || error == PL_ECONNTIMEDOUT ||
+           error == PL_EPIPE || error == PL_ETIMEDOUT || error == PL_ECANCELED;
 }
 
 static int64_t run(void *arg)
@@ -194,7 +194,7 @@ static void log_request(const struct connection *c)
     text_free(&escaped);
 }
 
-/* --- Receiving ------------------------------------------------------------------------------------------ */
+/* --- Receiving ---------------------------------------------------------------------------------------------------- */
 
 /* Whether anything but line ends is there; some clients send these between requests. */
 static bool request_has_begun(struct connection *c)

@@ -48,16 +48,15 @@ static int64_t seconds_of(const struct date *date)
 {
     int year = date->month <= 2 ? date->year - 1 : date->year;
     int month = date->month <= 2 ? date->month + 9 : date->month - 3;
-    int64_t days =
-        365 * (int64_t)year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + date->day - 1;
+    int64_t days = 365 * (int64_t)year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + date->day - 1;
     return (days - DAYS_FROM_YEAR_0) * 86400 + date->hour * 3600 + date->minute * 60 + date->second;
 }
 
 void date_write(int64_t seconds, char text[DATE_TEXT_SIZE])
 {
     struct date date = date_of(seconds);
-    snprintf(text, DATE_TEXT_SIZE, "%s, %02d %s %04d %02d:%02d:%02d GMT", weekday_names[date.weekday],
-             date.day, month_names[date.month - 1], date.year, date.hour, date.minute, date.second);
+    snprintf(text, DATE_TEXT_SIZE, "%s, %02d %s %04d %02d:%02d:%02d GMT", weekday_names[date.weekday], date.day,
+             month_names[date.month - 1], date.year, date.hour, date.minute, date.second);
 }
 
 void date_write_log(int64_t seconds, char text[DATE_TEXT_SIZE])
@@ -67,7 +66,7 @@ void date_write_log(int64_t seconds, char text[DATE_TEXT_SIZE])
              date.year, date.hour, date.minute, date.second);
 }
 
-/* --- Reading: each function takes what it reads off the piece, or makes its data NULL ------------------- */
+/* --- Reading: each function takes what it reads off the piece, or makes its data NULL ----------------------------- */
 
 static void take_failed(struct piece *piece)
 {

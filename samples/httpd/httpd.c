@@ -67,8 +67,7 @@ int main(int argc, char **argv)
          .most = 3600},
         {.name = "--quiet", .meaning = "writes no access log", .flag = &quiet},
     };
-    int code =
-        arguments_read(argc, argv, "Serves a folder over HTTP/1.1.", table, sizeof table / sizeof table[0]);
+    int code = arguments_read(argc, argv, "Serves a folder over HTTP/1.1.", table, sizeof table / sizeof table[0]);
     if (code != ARGUMENTS_GO_ON)
         return code;
     int64_t rc = pl_run(serve, NULL, NULL);
@@ -155,8 +154,7 @@ static int64_t accept_connections(pl_listener *listener, struct server *server, 
             return rc;
         rc = connection_spawn(server, group, peer);
         if (rc < 0)
-            pl_loop_report(pl_loop_running(),
-                           &(pl_report){.message = "a connection was not served", .error = rc});
+            pl_loop_report(pl_loop_running(), &(pl_report){.message = "a connection was not served", .error = rc});
     }
 }
 

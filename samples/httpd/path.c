@@ -88,12 +88,7 @@ static bool is_clean_utf8(const char *data, size_t size)
     static const uint32_t least[] = {0, 0x80, 0x800, 0x10000};
     for (size_t i = 0; i < size;) {
         unsigned first = (unsigned char)data[i++];
-        size_t more = first < 0x80   ? 0
-                      : first < 0xC0 ? 4
-                      : first < 0xE0 ? 1
-                      : first < 0xF0 ? 2
-                      : first < 0xF8 ? 3
-                                     : 4;
+        size_t more = first < 0x80 ? 0 : first < 0xC0 ? 4 : first < 0xE0 ? 1 : first < 0xF0 ? 2 : first < 0xF8 ? 3 : 4;
         if (more > 3 || more > size - i)
             return false;
         uint32_t code = more == 0 ? first : first & (0x3Fu >> more);

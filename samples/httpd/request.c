@@ -254,7 +254,7 @@ static bool is_token(struct piece piece)
     return piece.size > 0;
 }
 
-/* --- Values that depend on the file --------------------------------------------------------------------- */
+/* --- Values that depend on the file ------------------------------------------------------------------------------- */
 
 enum request_range request_read_range(struct piece range, int64_t file_size, int64_t *first, int64_t *size)
 {
@@ -279,8 +279,7 @@ enum request_range request_read_range(struct piece range, int64_t file_size, int
         begin = count < file_size ? file_size - count : 0;
     } else {
         int64_t end = last;
-        if (!piece_read_number(from, &begin) ||
-            (to.size > 0 && (!piece_read_number(to, &end) || end < begin)))
+        if (!piece_read_number(from, &begin) || (to.size > 0 && (!piece_read_number(to, &end) || end < begin)))
             return RANGE_WHOLE;
         if (begin >= file_size)
             return RANGE_OUTSIDE;

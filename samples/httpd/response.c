@@ -12,8 +12,8 @@ void response_write_head(struct text *text, const struct response *response)
 {
     char date[DATE_TEXT_SIZE];
     date_write(response->now, date);
-    text_append_format(text, "HTTP/1.1 %d %s\r\nDate: %s\r\n", response->status,
-                       response_reason(response->status), date);
+    text_append_format(text, "HTTP/1.1 %d %s\r\nDate: %s\r\n", response->status, response_reason(response->status),
+                       date);
     text_append_format(text, "Connection: %s\r\n", response->keep_alive ? "keep-alive" : "close");
     if (response->status != 304)
         text_append_format(text, "Content-Length: %" PRId64 "\r\n", response->size);
@@ -37,8 +37,7 @@ void response_write_head(struct text *text, const struct response *response)
         text_append_format(text, "Last-Modified: %s\r\nETag: %s\r\nAccept-Ranges: bytes\r\n", date, tag);
         if (response->status == 206)
             text_append_format(text, "Content-Range: bytes %" PRId64 "-%" PRId64 "/%" PRId64 "\r\n",
-                               response->range_first, response->range_first + response->size - 1,
-                               response->file->size);
+                               response->range_first, response->range_first + response->size - 1, response->file->size);
         else if (response->status == 416)
             text_append_format(text, "Content-Range: bytes */%" PRId64 "\r\n", response->file->size);
     }

@@ -104,7 +104,7 @@ static bool ended(outcome *out, int64_t value)
     return true;
 }
 
-/* --- Creating --------------------------------------------------------------------------------- */
+/* --- Creating ----------------------------------------------------------------------------------------------------- */
 
 static int create(pl__proactor **proactor, const pl__proactor_class *type, const pl__selector_class *selector)
 {
@@ -184,7 +184,7 @@ static void detach(pl__proactor *proactor, pl__handle *handle)
     handle->attached = false;
 }
 
-/* --- Attempts: true when the completion has ended --------------------------------------------- */
+/* --- Attempts: true when the completion has ended ----------------------------------------------------------------- */
 
 static void clear(pl__handle *handle, uint16_t flags)
 {
@@ -272,8 +272,8 @@ static bool attempt_send(adapter *self, pl__completion *c, outcome *out)
 {
     PL__UNUSED(self);
     bool complete;
-    int64_t count = pl__tcp_send(descriptor_of(c->handle), c->as.send.buffers, c->as.send.count,
-                                 c->as.send.offset, &complete);
+    int64_t count =
+        pl__tcp_send(descriptor_of(c->handle), c->as.send.buffers, c->as.send.count, c->as.send.offset, &complete);
     if (count == -EAGAIN || (count >= 0 && !complete))
         clear(c->handle, PL__WRITABLE);
     if (count == -EAGAIN)
@@ -327,7 +327,7 @@ static const struct work {
     [PL__SEND_FILE] = {begin_send_file, attempt_send_file, PL__WRITABLE},
 };
 
-/* --- The life of a completion ----------------------------------------------------------------- */
+/* --- The life of a completion ------------------------------------------------------------------------------------- */
 
 static pl__list *queue_of(pl__completion *c)
 {
@@ -404,7 +404,7 @@ static void flush(pl__proactor *proactor)
     PL__UNUSED(proactor); /* submit puts nothing off */
 }
 
-/* --- Sending files ---------------------------------------------------------------------------- */
+/* --- Sending files ------------------------------------------------------------------------------------------------ */
 
 /* On a worker. Of the completion it reads the parameters only, which do not change while it is pending. */
 static void run_file_errand(pl__errand *errand)
@@ -414,8 +414,8 @@ static void run_file_errand(pl__errand *errand)
     int64_t limit = c->as.send_file.size < ERRAND_SIZE ? c->as.send_file.size : ERRAND_SIZE;
     int64_t sent = 0, count = 0;
     while (sent < limit) {
-        count = pl__tcp_send_file(descriptor_of(c->handle), (int)c->as.send_file.file,
-                                  c->as.send_file.offset + sent, (size_t)(limit - sent));
+        count = pl__tcp_send_file(descriptor_of(c->handle), (int)c->as.send_file.file, c->as.send_file.offset + sent,
+                                  (size_t)(limit - sent));
         if (count <= 0 && count != -EINTR)
             break;
         if (count > 0)
@@ -451,7 +451,7 @@ static void file_errand_finished(pl__errand *errand)
     serve(self, queue); /* the next one; or this one again, if the socket became writable meanwhile */
 }
 
-/* --- Polling ---------------------------------------------------------------------------------- */
+/* --- Polling ------------------------------------------------------------------------------------------------------ */
 
 static void end_cancelled(adapter *self)
 {
@@ -493,7 +493,7 @@ static void poll(pl__proactor *proactor, int64_t deadline, pl__list *finished)
     pl__list_move_all(&self->finished, finished);
 }
 
-/* --- Requests: 0 or a negated errno ----------------------------------------------------------- */
+/* --- Requests: 0 or a negated errno ------------------------------------------------------------------------------- */
 
 static int fill(pl__request *request, int descriptor)
 {
@@ -579,29 +579,29 @@ static int control(pl__proactor *proactor, pl__request *request)
     return (int)out.result;
 }
 
-/* --- The proactors of this platform ----------------------------------------------------------- */
+/* --- The proactors of this platform ------------------------------------------------------------------------------- */
 
 /* One per selector. */
-#define DEFINE_PROACTOR(selector)                                                                            \
-    static const pl__proactor_class selector##_proactor;                                                     \
-    static int create_with_##selector(pl__proactor **proactor, const pl__proactor_options *options)          \
-    {                                                                                                        \
-        PL__UNUSED(options);                                                                                 \
-        return create(proactor, &selector##_proactor, &pl__selector_##selector);                             \
-    }                                                                                                        \
-    static const pl__proactor_class selector##_proactor = {                                                  \
-        .name = #selector,                                                                                   \
-        .create = create_with_##selector,                                                                    \
-        .destroy = destroy,                                                                                  \
-        .now = now,                                                                                          \
-        .attach = attach,                                                                                    \
-        .detach = detach,                                                                                    \
-        .submit = submit,                                                                                    \
-        .cancel = cancel,                                                                                    \
-        .flush = flush,                                                                                      \
-        .poll = poll,                                                                                        \
-        .wake = wake,                                                                                        \
-        .control = control,                                                                                  \
+#define DEFINE_PROACTOR(selector)                                                                                      \
+    static const pl__proactor_class selector##_proactor;                                                               \
+    static int create_with_##selector(pl__proactor **proactor, const pl__proactor_options *options)                    \
+    {                                                                                                                  \
+        PL__UNUSED(options);                                                                                           \
+        return create(proactor, &selector##_proactor, &pl__selector_##selector);                                       \
+    }                                                                                                                  \
+    static const pl__proactor_class selector##_proactor = {                                                            \
+        .name = #selector,                                                                                             \
+        .create = create_with_##selector,                                                                              \
+        .destroy = destroy,                                                                                            \
+        .now = now,                                                                                                    \
+        .attach = attach,                                                                                              \
+        .detach = detach,                                                                                              \
+        .submit = submit,                                                                                              \
+        .cancel = cancel,                                                                                              \
+        .flush = flush,                                                                                                \
+        .poll = poll,                                                                                                  \
+        .wake = wake,                                                                                                  \
+        .control = control,                                                                                            \
     };
 
 #if defined(__linux__)

@@ -199,8 +199,7 @@ PL__NO_SANITIZE_ADDRESS static inline void switch_to_host(pl__fiber *fiber, bool
     pl__sanitizer_switch_begin(fake_stack, host->stack_bottom, host->stack_size);
     pl__sanitizer_fiber_switch(host->sanitizer_fiber);
     switch_stack(fiber, &fiber->context, host->context, parked);
-    pl__sanitizer_switch_end(fake_stack ? *fake_stack : NULL, &fiber->host->stack_bottom,
-                             &fiber->host->stack_size);
+    pl__sanitizer_switch_end(fake_stack ? *fake_stack : NULL, &fiber->host->stack_bottom, &fiber->host->stack_size);
 }
 
 PL__NO_SANITIZE_ADDRESS void pl__fiber_suspend(pl__fiber *fiber)
@@ -290,8 +289,7 @@ static void prepare_first_frame(pl__fiber *fiber)
 #if defined(__linux__)
 
 #if !defined(PL__FIBER_GUARD_ADVICE)
-#define PL__FIBER_GUARD_ADVICE                                                                               \
-    102 /* MADV_GUARD_INSTALL: not in the headers of older systems; tests set another */
+#define PL__FIBER_GUARD_ADVICE 102 /* MADV_GUARD_INSTALL: not in the headers of older systems; tests set another */
 #endif
 
 static bool install_in_mapping(void *page)
@@ -578,8 +576,7 @@ size_t pl__fiber_stack_used(const pl__fiber *fiber)
 {
     unsigned char resident[64];
     size_t page = page_size();
-    char *low =
-        fiber->low + (fiber->guard == GUARD_NONE ? page : 0); /* the mark at the end is no use of it */
+    char *low = fiber->low + (fiber->guard == GUARD_NONE ? page : 0); /* the mark at the end is no use of it */
     while (low < fiber->high) {
         size_t pages = round_to_pages((size_t)(fiber->high - low)) / page;
         if (pages > sizeof resident)

@@ -29,7 +29,7 @@ static int64_t fail(pl__job *job, int error)
     return pl__error_from_errno(error);
 }
 
-/* --- What the system says of a file ----------------------------------------------------------- */
+/* --- What the system says of a file ------------------------------------------------------------------------------- */
 
 static int64_t modified(const struct stat *status)
 {
@@ -59,7 +59,7 @@ int64_t pl__run_file_stat(pl__job *job)
     return 0;
 }
 
-/* --- Opening ---------------------------------------------------------------------------------- */
+/* --- Opening ------------------------------------------------------------------------------------------------------ */
 
 static int open_again(const char *path)
 {
@@ -130,7 +130,7 @@ int64_t pl__run_file_open(pl__job *job)
     return 0;
 }
 
-/* --- Reading and closing ---------------------------------------------------------------------- */
+/* --- Reading and closing ------------------------------------------------------------------------------------------ */
 
 int64_t pl__run_file_read(pl__job *job)
 {
@@ -158,7 +158,7 @@ int64_t pl__run_file_close(pl__job *job)
     return 0;
 }
 
-/* --- Folders ---------------------------------------------------------------------------------- */
+/* --- Folders ------------------------------------------------------------------------------------------------------ */
 
 typedef struct listing {
     pl_folder_entry *entries;

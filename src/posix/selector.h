@@ -19,8 +19,7 @@
 enum pl__readiness {
     PL__READABLE = 1,
     PL__WRITABLE = 2,
-    PL__HANGUP =
-        4 /* the peer's end, an error, or urgent data: from now on only a receive tells what is there */
+    PL__HANGUP = 4 /* the peer's end, an error, or urgent data: from now on only a receive tells what is there */
 };
 
 enum { PL__SELECTOR_BATCH = 256 };

@@ -71,8 +71,7 @@ static int create(pl__selector **selector)
 
 static int add(pl__selector *selector, pl__handle *handle)
 {
-    struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET,
-                                .data.ptr = handle};
+    struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET, .data.ptr = handle};
     return epoll_ctl(of(selector)->epoll, EPOLL_CTL_ADD, (int)handle->object, &event) < 0 ? -errno : 0;
 }
 
@@ -82,7 +81,7 @@ static void drop_handle(pl__selector *selector, pl__handle *handle)
     PL__CHECK(epoll_ctl(of(selector)->epoll, EPOLL_CTL_DEL, (int)handle->object, &unused) == 0);
 }
 
-/* --- Waiting ---------------------------------------------------------------------------------- */
+/* --- Waiting ------------------------------------------------------------------------------------------------------ */
 
 #if defined(SYS_epoll_pwait2)
 
@@ -92,8 +91,7 @@ static bool wait_precisely(epoll_selector *self, int64_t nanoseconds, int *count
     struct {
         int64_t seconds, nanoseconds; /* the kernel's 64-bit timespec, whatever the C library's is */
     } span = {nanoseconds / 1000000000, nanoseconds % 1000000000};
-    *count =
-        (int)syscall(SYS_epoll_pwait2, self->epoll, self->events, PL__SELECTOR_BATCH, &span, NULL, (size_t)0);
+    *count = (int)syscall(SYS_epoll_pwait2, self->epoll, self->events, PL__SELECTOR_BATCH, &span, NULL, (size_t)0);
     return *count >= 0 || (errno != ENOSYS && errno != EPERM);
 }
 

@@ -42,7 +42,7 @@ enum {
     FILE_CHUNK = 16 * 1024  /* bytes of a file that go through our memory at a time */
 };
 
-/* --- Opening ---------------------------------------------------------------------------------- */
+/* --- Opening ------------------------------------------------------------------------------------------------------ */
 
 static int set_int(int descriptor, int level, int option, int value)
 {
@@ -65,8 +65,7 @@ static int prepare(int descriptor)
             return close_after(descriptor, -errno);
     }
 #if defined(SO_NOSIGPIPE)
-    (void)set_int(descriptor, SOL_SOCKET, SO_NOSIGPIPE,
-                  1); /* fails if the peer is gone: then so will the rest */
+    (void)set_int(descriptor, SOL_SOCKET, SO_NOSIGPIPE, 1); /* fails if the peer is gone: then so will the rest */
 #endif
     return descriptor;
 }
@@ -129,7 +128,7 @@ int pl__tcp_listen(const pl_address *address, int backlog, uint8_t flags)
     return rc < 0 ? close_after(descriptor, rc) : descriptor;
 }
 
-/* --- Accepting and connecting ----------------------------------------------------------------- */
+/* --- Accepting and connecting ------------------------------------------------------------------------------------- */
 
 /* Errors of a connection that waited in the queue, not of the listener: see accept(2). */
 static bool is_of_the_peer(int error)
@@ -202,7 +201,7 @@ int pl__tcp_connect_result(int descriptor)
     return -error;
 }
 
-/* --- Receiving and sending -------------------------------------------------------------------- */
+/* --- Receiving and sending ---------------------------------------------------------------------------------------- */
 
 static int64_t or_error(ssize_t count)
 {
@@ -259,7 +258,7 @@ int64_t pl__tcp_send(int descriptor, const pl_buffer *buffers, size_t count, siz
     return or_error(sent);
 }
 
-/* --- Sending files ---------------------------------------------------------------------------- */
+/* --- Sending files ------------------------------------------------------------------------------------------------ */
 
 static int64_t send_file_through_memory(int descriptor, int file, int64_t offset, size_t size)
 {
@@ -303,7 +302,7 @@ int64_t pl__tcp_send_file(int descriptor, int file, int64_t offset, size_t size)
 
 #endif
 
-/* --- Options and names ------------------------------------------------------------------------ */
+/* --- Options and names -------------------------------------------------------------------------------------------- */
 
 int pl__tcp_shut_down(int descriptor)
 {

@@ -147,8 +147,7 @@ static int wait_at_most(pthread_cond_t *condition, pthread_mutex_t *mutex, int64
 
 bool pl__condition_wait_for(pl__condition *condition, pl__mutex *mutex, int64_t nanoseconds)
 {
-    if (nanoseconds >=
-        INT32_MAX * INT64_C(1000000000)) { /* 68 years; also keeps a 32-bit time_t from overflow */
+    if (nanoseconds >= INT32_MAX * INT64_C(1000000000)) { /* 68 years; also keeps a 32-bit time_t from overflow */
         pl__condition_wait(condition, mutex);
         return true;
     }

@@ -101,7 +101,7 @@ struct simulation {
     bool woken; /* guarded by mutex */
 };
 
-/* --- Choices and events ------------------------------------------------------------------------------ */
+/* --- Choices and events ------------------------------------------------------------------------------------------- */
 
 /* splitmix64. */
 static uint64_t random_next(simulation *s)
@@ -139,7 +139,7 @@ static void schedule(endpoint *e, enum event_kind kind, pl_duration longest_dela
     pl__node_link_before(&new_event->node, place);
 }
 
-/* --- Addresses --------------------------------------------------------------------------------------- */
+/* --- Addresses ---------------------------------------------------------------------------------------------------- */
 
 static bool is_wildcard(const pl_address *address)
 {
@@ -214,7 +214,7 @@ static uint16_t choose_port(simulation *s)
     return 0;
 }
 
-/* --- Endpoints --------------------------------------------------------------------------------------- */
+/* --- Endpoints ---------------------------------------------------------------------------------------------------- */
 
 static void nudge(endpoint *e, enum direction direction);
 
@@ -325,7 +325,7 @@ static void queue_take(endpoint *e, uint8_t *data, size_t size)
     }
 }
 
-/* --- What the operations do -------------------------------------------------------------------------- */
+/* --- What the operations do --------------------------------------------------------------------------------------- */
 
 static int64_t finish_accept(endpoint *listener, pl__completion *c)
 {
@@ -539,7 +539,7 @@ static void simulation_flush(pl__proactor *proactor)
     (void)proactor; /* submit puts nothing off */
 }
 
-/* --- Time -------------------------------------------------------------------------------------------- */
+/* --- Time --------------------------------------------------------------------------------------------------------- */
 
 static int64_t simulation_now(pl__proactor *proactor)
 {
@@ -648,7 +648,7 @@ static void simulation_wake(pl__proactor *proactor)
     pl__mutex_unlock(&s->mutex);
 }
 
-/* --- Requests ---------------------------------------------------------------------------------------- */
+/* --- Requests ----------------------------------------------------------------------------------------------------- */
 
 static int socket_open(simulation *s, pl__request *request)
 {
@@ -788,7 +788,7 @@ static void simulation_detach(pl__proactor *proactor, pl__handle *handle)
     handle->attached = false;
 }
 
-/* --- Its own life ------------------------------------------------------------------------------------ */
+/* --- Its own life ------------------------------------------------------------------------------------------------- */
 
 static int simulation_create(pl__proactor **proactor, const pl__proactor_options *options)
 {

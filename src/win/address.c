@@ -100,15 +100,13 @@ int pl_address_format(const pl_address *address, char *text, size_t size)
     int length;
     if (!address || !text || (address->family != PL_IPV4 && address->family != PL_IPV6))
         return PL_EINVAL;
-    if (!inet_ntop(address->family == PL_IPV4 ? AF_INET : AF_INET6, (void *)(uintptr_t)address->ip, ip,
-                   sizeof ip))
+    if (!inet_ntop(address->family == PL_IPV4 ? AF_INET : AF_INET6, (void *)(uintptr_t)address->ip, ip, sizeof ip))
         return PL_EINVAL;
 
     if (address->family == PL_IPV4)
         length = snprintf(whole, sizeof whole, "%s:%u", ip, (unsigned)address->port);
     else if (address->scope)
-        length = snprintf(whole, sizeof whole, "[%s%%%u]:%u", ip, (unsigned)address->scope,
-                          (unsigned)address->port);
+        length = snprintf(whole, sizeof whole, "[%s%%%u]:%u", ip, (unsigned)address->scope, (unsigned)address->port);
     else
         length = snprintf(whole, sizeof whole, "[%s]:%u", ip, (unsigned)address->port);
     if (length < 0 || (size_t)length >= sizeof whole || (size_t)length >= size)

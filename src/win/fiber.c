@@ -206,8 +206,7 @@ size_t pl__fiber_stack_size(const pl__fiber *fiber)
 size_t pl__fiber_stack_used(const pl__fiber *fiber)
 {
     MEMORY_BASIC_INFORMATION region;
-    for (char *address = fiber->low; address < fiber->high;
-         address = (char *)region.BaseAddress + region.RegionSize) {
+    for (char *address = fiber->low; address < fiber->high; address = (char *)region.BaseAddress + region.RegionSize) {
         if (!VirtualQuery(address, &region, sizeof region))
             return 0;
         if (region.State == MEM_COMMIT && !(region.Protect & (PAGE_GUARD | PAGE_NOACCESS)))

@@ -28,8 +28,7 @@ enum {
 
 #define SHARE_ALL (FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE)
 
-/* --- Errors
- * ---------------------------------------------------------------------------------------------------- */
+/* --- Errors ------------------------------------------------------------------------------------------------------- */
 
 static int64_t failed(pl__job *job, DWORD error)
 {
@@ -38,8 +37,7 @@ static int64_t failed(pl__job *job, DWORD error)
     return result == PL_ECANCELED ? PL_EIO : result; /* nobody here cancels: a driver gave up */
 }
 
-/* --- Paths
- * ----------------------------------------------------------------------------------------------------- */
+/* --- Paths -------------------------------------------------------------------------------------------------------- */
 
 /* UTF-16 in allocated memory. */
 typedef struct wide_path {
@@ -124,8 +122,7 @@ static DWORD wide_path_make(wide_path *full, const char *utf8)
     return error;
 }
 
-/* --- What the system says of a file
- * ---------------------------------------------------------------------------- */
+/* --- What the system says of a file ------------------------------------------------------------------------------- */
 
 /* From tenths of microseconds since 1601, as far as 64 bits of nanoseconds reach. */
 static int64_t nanoseconds_of(int64_t ticks)
@@ -191,8 +188,7 @@ int64_t pl__run_file_stat(pl__job *job)
     return error == ERROR_SUCCESS ? 0 : failed(job, error);
 }
 
-/* --- Opening
- * --------------------------------------------------------------------------------------------------- */
+/* --- Opening ------------------------------------------------------------------------------------------------------ */
 
 /* The path by which the system knows an open file, every link followed, in the kernel's own names: those of
  * volumes without a letter included. */
@@ -290,8 +286,7 @@ int64_t pl__run_file_open(pl__job *job)
     return error == ERROR_SUCCESS ? 0 : failed(job, error);
 }
 
-/* --- Reading and closing
- * --------------------------------------------------------------------------------------- */
+/* --- Reading and closing ------------------------------------------------------------------------------------------ */
 
 /* One call, and the wait for it. */
 static DWORD read_once(HANDLE file, HANDLE event, char *data, DWORD size, int64_t offset, DWORD *bytes)
@@ -354,8 +349,7 @@ int64_t pl__run_file_close(pl__job *job)
     return CloseHandle((HANDLE)job->as.file_close.object) ? 0 : failed(job, GetLastError());
 }
 
-/* --- Folders
- * --------------------------------------------------------------------------------------------------- */
+/* --- Folders ------------------------------------------------------------------------------------------------------ */
 
 typedef struct listing {
     pl_folder_entry *entries;
@@ -403,8 +397,7 @@ static bool follow(HANDLE folder, const FILE_ID_BOTH_DIR_INFO *found, pl_file_in
     name.Buffer = (WCHAR *)(uintptr_t)found->FileName;
     name.Length = name.MaximumLength = (USHORT)found->FileNameLength;
     InitializeObjectAttributes(&attributes, &name, 0, folder, NULL);
-    if (NtOpenFile(&file, FILE_READ_ATTRIBUTES, &attributes, &status, SHARE_ALL,
-                   FILE_OPEN_FOR_BACKUP_INTENT) < 0)
+    if (NtOpenFile(&file, FILE_READ_ATTRIBUTES, &attributes, &status, SHARE_ALL, FILE_OPEN_FOR_BACKUP_INTENT) < 0)
         return false;
     DWORD error = describe(file, info);
     CloseHandle(file);
@@ -422,8 +415,7 @@ static bool is_dots(const FILE_ID_BOTH_DIR_INFO *found)
  * no links. */
 static bool is_link(const FILE_ID_BOTH_DIR_INFO *found)
 {
-    return (found->FileAttributes & FILE_ATTRIBUTE_REPARSE_POINT) != 0 &&
-           IsReparseTagNameSurrogate(found->EaSize);
+    return (found->FileAttributes & FILE_ATTRIBUTE_REPARSE_POINT) != 0 && IsReparseTagNameSurrogate(found->EaSize);
 }
 
 static DWORD listing_add(listing *list, HANDLE folder, const FILE_ID_BOTH_DIR_INFO *found)

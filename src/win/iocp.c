@@ -24,10 +24,10 @@
 #include "../worker_pool.h"
 
 enum {
-    BATCH = 64,        /* packets per call */
-    BATCHES = 16,      /* calls per poll while the port keeps filling them: more would starve what is ready */
-    REQUESTS = 64,     /* made in a row for a completion before it counts as broken */
-    WAKE_TRIES = 1000, /* a millisecond apart */
+    BATCH = 64,          /* packets per call */
+    BATCHES = 16,        /* calls per poll while the port keeps filling them: more would starve what is ready */
+    REQUESTS = 64,       /* made in a row for a completion before it counts as broken */
+    WAKE_TRIES = 1000,   /* a millisecond apart */
     LONGEST_WAIT = 60000 /* milliseconds, then it looks around and waits again */
 };
 
@@ -79,8 +79,7 @@ static pl__completion *completion_of(OVERLAPPED *overlapped)
     return PL__CONTAINER_OF(packet, pl__completion, system);
 }
 
-/* --- Create, destroy
- * ------------------------------------------------------------------------------------------- */
+/* --- Create, destroy ---------------------------------------------------------------------------------------------- */
 
 static int iocp_create(pl__proactor **proactor, const pl__proactor_options *options)
 {
@@ -119,8 +118,7 @@ static int64_t iocp_now(pl__proactor *proactor)
     return pl__clock_now();
 }
 
-/* --- Handles
- * --------------------------------------------------------------------------------------------------- */
+/* --- Handles ------------------------------------------------------------------------------------------------------ */
 
 static int iocp_attach(pl__proactor *proactor, pl__handle *handle)
 {
@@ -133,8 +131,8 @@ static int iocp_attach(pl__proactor *proactor, pl__handle *handle)
     handle->attached = true;
     handle->flags = 0;
     if (pl__winsock_skips(handle->family) &&
-        SetFileCompletionNotificationModes(object, FILE_SKIP_COMPLETION_PORT_ON_SUCCESS |
-                                                       FILE_SKIP_SET_EVENT_ON_HANDLE))
+        SetFileCompletionNotificationModes(object,
+                                           FILE_SKIP_COMPLETION_PORT_ON_SUCCESS | FILE_SKIP_SET_EVENT_ON_HANDLE))
         handle->flags |= PL__SKIPS_PACKETS;
     return PL_OK;
 }
@@ -146,8 +144,7 @@ static void iocp_detach(pl__proactor *proactor, pl__handle *handle)
     handle->attached = false;
 }
 
-/* --- Submit
- * ---------------------------------------------------------------------------------------------------- */
+/* --- Submit ------------------------------------------------------------------------------------------------------- */
 
 bool pl__packet_follows(const pl__handle *handle, pl__packet *packet, bool accepted, DWORD bytes)
 {
@@ -204,8 +201,7 @@ static int iocp_submit(pl__proactor *proactor, pl__completion *completion)
     PL__CHECK(completion->handle->attached && completion->handle->object != PL__NO_OBJECT);
     *packet = (pl__packet){.accepted = INVALID_SOCKET};
     if (!begin(completion, packet))
-        return pl__completion_finish_now(completion, packet->result,
-                                         packet->result < 0 ? packet->system_error : 0);
+        return pl__completion_finish_now(completion, packet->result, packet->result < 0 ? packet->system_error : 0);
     pl__completion_submitted(completion);
     self->in_flight++;
     return PL__SUBMIT_PENDING;
@@ -238,8 +234,7 @@ static int iocp_control(pl__proactor *proactor, pl__request *request)
     return PL_OK;
 }
 
-/* --- Jobs of the worker pool
- * ----------------------------------------------------------------------------------- */
+/* --- Jobs of the worker pool -------------------------------------------------------------------------------------- */
 
 static void iocp_wake(pl__proactor *proactor);
 
@@ -257,8 +252,7 @@ static int submit_job(iocp *self, pl__completion *completion)
     return pl__worker_pool_submit(self->pool, completion);
 }
 
-/* --- Poll
- * ------------------------------------------------------------------------------------------------------ */
+/* --- Poll --------------------------------------------------------------------------------------------------------- */
 
 /* The bytes that were moved, or the error. A request that was aborted halfway is a short one. */
 static int64_t outcome_of(pl__packet *packet)
@@ -346,8 +340,7 @@ static void iocp_poll(pl__proactor *proactor, int64_t deadline, pl__list *finish
     } while (!woken && pl__list_is_empty(finished) && milliseconds > 0 && deadline > pl__clock_now());
 }
 
-/* --- Wake
- * ------------------------------------------------------------------------------------------------------ */
+/* --- Wake --------------------------------------------------------------------------------------------------------- */
 
 /* A post takes memory of the kernel and may fail for want of it, which passes; so it is tried for a second.
  */
@@ -364,8 +357,7 @@ static void iocp_wake(pl__proactor *proactor)
     pl__atomic_u32_store(&self->wake, WAKE_LOST);
 }
 
-/* --- The table
- * ------------------------------------------------------------------------------------------------- */
+/* --- The table ---------------------------------------------------------------------------------------------------- */
 
 const pl__proactor_class pl__iocp = {
     .name = "iocp",

@@ -58,8 +58,7 @@ int64_t pl__run_resolve(pl__job *job)
                                                           : AF_UNSPEC;
     hints.ai_socktype = SOCK_STREAM; /* else each address comes once for every type */
     hints.ai_protocol = IPPROTO_TCP;
-    hints.ai_flags =
-        AI_NUMERICSERV | (name ? 0 : AI_PASSIVE) | (job->as.resolve.numeric ? AI_NUMERICHOST : 0);
+    hints.ai_flags = AI_NUMERICSERV | (name ? 0 : AI_PASSIVE) | (job->as.resolve.numeric ? AI_NUMERICHOST : 0);
 
     int failure = GetAddrInfoW(name ? host : NULL, port, &hints, &found);
     if (failure != 0) {

@@ -76,8 +76,8 @@ bool pl__packet_follows(const pl__handle *handle, pl__packet *packet, bool accep
 int64_t pl__packet_failed(pl__packet *packet, DWORD error);
 
 #define PL__DECLARE_VERB_WORKER(name)
-#define PL__DECLARE_VERB_SYSTEM(name)                                                                        \
-    bool pl__begin_##name(pl__completion *completion, pl__packet *packet);                                   \
+#define PL__DECLARE_VERB_SYSTEM(name)                                                                                  \
+    bool pl__begin_##name(pl__completion *completion, pl__packet *packet);                                             \
     int64_t pl__end_##name(pl__completion *completion, pl__packet *packet, int64_t result);
 #define PL__DECLARE_VERB(NAME, name, who, cancel) PL__DECLARE_VERB_##who(name)
 PL__OPERATIONS(PL__DECLARE_VERB)

@@ -23,7 +23,7 @@ enum {
     SEND_FILE_LIMIT = 1 << 20, /* bytes per call: a client edition of Windows runs two at a time and queues
                                   the others, so they should take turns */
     ADDRESS_SPACE = sizeof(SOCKADDR_IN6) + 16, /* what AcceptEx wants for one address */
-    KEEPALIVE_INTERVAL = 1000 /* milliseconds between probes: what the system has unless told */
+    KEEPALIVE_INTERVAL = 1000                  /* milliseconds between probes: what the system has unless told */
 };
 
 PL__STATIC_ASSERT(2 * ADDRESS_SPACE <= PL__ACCEPT_SPACE, "two addresses must fit");
@@ -57,8 +57,8 @@ static DWORD set_option(SOCKET object, int level, int option, int value)
 static SOCKET open_socket(int family)
 {
     u_long yes = 1;
-    SOCKET object = WSASocketW(family, SOCK_STREAM, IPPROTO_TCP, NULL, 0,
-                               WSA_FLAG_OVERLAPPED | WSA_FLAG_NO_HANDLE_INHERIT);
+    SOCKET object =
+        WSASocketW(family, SOCK_STREAM, IPPROTO_TCP, NULL, 0, WSA_FLAG_OVERLAPPED | WSA_FLAG_NO_HANDLE_INHERIT);
     if (object == INVALID_SOCKET || ioctlsocket(object, (int)FIONBIO, &yes) == 0)
         return object;
     int error = WSAGetLastError();
@@ -67,14 +67,13 @@ static SOCKET open_socket(int family)
     return INVALID_SOCKET;
 }
 
-/* --- Once per process
- * ------------------------------------------------------------------------------------------ */
+/* --- Once per process --------------------------------------------------------------------------------------------- */
 
 static bool load(SOCKET object, GUID id, void *function, DWORD size)
 {
     DWORD bytes;
-    return WSAIoctl(object, SIO_GET_EXTENSION_FUNCTION_POINTER, &id, sizeof id, function, size, &bytes, NULL,
-                    NULL) == 0;
+    return WSAIoctl(object, SIO_GET_EXTENSION_FUNCTION_POINTER, &id, sizeof id, function, size, &bytes, NULL, NULL) ==
+           0;
 }
 
 /* A family that this machine lacks stays without functions; opening a socket of it will say so. */
@@ -87,11 +86,10 @@ static bool load_provider(provider *p)
         return false;
     p->skips = getsockopt(object, SOL_SOCKET, SO_PROTOCOL_INFOW, (char *)&info, &size) == 0 &&
                (info.dwServiceFlags1 & XP1_IFS_HANDLES) != 0;
-    bool complete =
-        load(object, (GUID)WSAID_ACCEPTEX, &p->accept, sizeof p->accept) &&
-        load(object, (GUID)WSAID_GETACCEPTEXSOCKADDRS, &p->accept_addresses, sizeof p->accept_addresses) &&
-        load(object, (GUID)WSAID_CONNECTEX, &p->connect, sizeof p->connect) &&
-        load(object, (GUID)WSAID_TRANSMITFILE, &p->transmit_file, sizeof p->transmit_file);
+    bool complete = load(object, (GUID)WSAID_ACCEPTEX, &p->accept, sizeof p->accept) &&
+                    load(object, (GUID)WSAID_GETACCEPTEXSOCKADDRS, &p->accept_addresses, sizeof p->accept_addresses) &&
+                    load(object, (GUID)WSAID_CONNECTEX, &p->connect, sizeof p->connect) &&
+                    load(object, (GUID)WSAID_TRANSMITFILE, &p->transmit_file, sizeof p->transmit_file);
     closesocket(object);
     return complete;
 }
@@ -109,8 +107,7 @@ static bool is_windows_1709(void)
     if (!ntdll)
         return false;
     version.address = GetProcAddress(ntdll, "RtlGetVersion"); /* GetVersionEx knows what the manifest names */
-    return version.address && version.get(&info) == 0 && info.dwMajorVersion >= 10 &&
-           info.dwBuildNumber >= 16299;
+    return version.address && version.get(&info) == 0 && info.dwMajorVersion >= 10 && info.dwBuildNumber >= 16299;
 }
 
 /* Winsock stays started: abandoned jobs may use it for as long as the process lives. */
@@ -148,8 +145,7 @@ bool pl__winsock_skips(uint8_t family)
     return provider_of(family)->skips;
 }
 
-/* --- Accept
- * ---------------------------------------------------------------------------------------------------- */
+/* --- Accept ------------------------------------------------------------------------------------------------------- */
 
 bool pl__begin_accept(pl__completion *c, pl__packet *packet)
 {
@@ -161,8 +157,8 @@ bool pl__begin_accept(pl__completion *c, pl__packet *packet)
     packet->accepted = open_socket(p->family);
     if (packet->accepted == INVALID_SOCKET)
         return pl__packet_follows(c->handle, packet, false, 0);
-    bool accepted = p->accept((SOCKET)c->handle->object, packet->accepted, c->as.accept.space, 0,
-                              ADDRESS_SPACE, ADDRESS_SPACE, &bytes, &packet->overlapped) != 0;
+    bool accepted = p->accept((SOCKET)c->handle->object, packet->accepted, c->as.accept.space, 0, ADDRESS_SPACE,
+                              ADDRESS_SPACE, &bytes, &packet->overlapped) != 0;
     return pl__packet_follows(c->handle, packet, accepted, bytes);
 }
 
@@ -174,8 +170,8 @@ static int64_t finish_accepted(pl__completion *c, pl__packet *packet)
     SOCKET listener = (SOCKET)c->handle->object;
     SOCKADDR *local, *remote;
     int local_size, remote_size;
-    if (setsockopt(packet->accepted, SOL_SOCKET, SO_UPDATE_ACCEPT_CONTEXT, (const char *)&listener,
-                   sizeof listener) != 0)
+    if (setsockopt(packet->accepted, SOL_SOCKET, SO_UPDATE_ACCEPT_CONTEXT, (const char *)&listener, sizeof listener) !=
+        0)
         return pl__packet_failed(packet, (DWORD)WSAGetLastError());
     p->accept_addresses(c->as.accept.space, 0, ADDRESS_SPACE, ADDRESS_SPACE, &local, &local_size, &remote,
                         &remote_size);
@@ -190,8 +186,7 @@ static int64_t finish_accepted(pl__completion *c, pl__packet *packet)
 /* A client may leave between its connect and our accept. That is no failure of the listener. */
 static bool is_client_gone(int64_t result)
 {
-    return result == PL_ECONNRESET || result == PL_ECONNABORTED || result == PL_ECONNTIMEDOUT ||
-           result == PL_ENOTCONN;
+    return result == PL_ECONNRESET || result == PL_ECONNABORTED || result == PL_ECONNTIMEDOUT || result == PL_ENOTCONN;
 }
 
 int64_t pl__end_accept(pl__completion *c, pl__packet *packet, int64_t result)
@@ -204,8 +199,7 @@ int64_t pl__end_accept(pl__completion *c, pl__packet *packet, int64_t result)
     return is_client_gone(result) ? PL__AGAIN : result;
 }
 
-/* --- Connect
- * --------------------------------------------------------------------------------------------------- */
+/* --- Connect ------------------------------------------------------------------------------------------------------ */
 
 static bool is_wildcard(const pl_address *address)
 {
@@ -266,9 +260,8 @@ bool pl__begin_connect(pl__completion *c, pl__packet *packet)
         return pl__packet_follows(c->handle, packet, false, 0);
     if (has_fast_refusal && is_loopback(&target))
         refuse_fast(object);
-    bool accepted =
-        provider_of(target.family)
-            ->connect(object, (const SOCKADDR *)&name, length, NULL, 0, NULL, &packet->overlapped) != 0;
+    bool accepted = provider_of(target.family)
+                        ->connect(object, (const SOCKADDR *)&name, length, NULL, 0, NULL, &packet->overlapped) != 0;
     return pl__packet_follows(c->handle, packet, accepted, 0);
 }
 
@@ -281,8 +274,7 @@ int64_t pl__end_connect(pl__completion *c, pl__packet *packet, int64_t result)
     return 0;
 }
 
-/* --- Receive
- * --------------------------------------------------------------------------------------------------- */
+/* --- Receive ------------------------------------------------------------------------------------------------------ */
 
 static bool is_pooled(const pl__completion *c)
 {
@@ -303,8 +295,7 @@ bool pl__begin_receive(pl__completion *c, pl__packet *packet)
         buffer.buf = c->as.receive.data;
         buffer.len = c->as.receive.size < INT32_MAX ? (ULONG)c->as.receive.size : INT32_MAX;
     }
-    bool accepted =
-        WSARecv((SOCKET)c->handle->object, &buffer, 1, &bytes, &flags, &packet->overlapped, NULL) == 0;
+    bool accepted = WSARecv((SOCKET)c->handle->object, &buffer, 1, &bytes, &flags, &packet->overlapped, NULL) == 0;
     return pl__packet_follows(c->handle, packet, accepted, bytes);
 }
 
@@ -340,8 +331,7 @@ int64_t pl__end_receive(pl__completion *c, pl__packet *packet, int64_t result)
     return result == PL_EOF ? 0 : result;
 }
 
-/* --- Send
- * ------------------------------------------------------------------------------------------------------ */
+/* --- Send --------------------------------------------------------------------------------------------------------- */
 
 /* As many of the buffers as one call takes. */
 static DWORD gather(const pl__completion *c, WSABUF parts[SEND_PARTS])
@@ -368,8 +358,7 @@ bool pl__begin_send(pl__completion *c, pl__packet *packet)
     WSABUF parts[SEND_PARTS]; /* the call copies them */
     DWORD bytes = 0, count = gather(c, parts);
     PL__CHECK(count > 0);
-    bool accepted =
-        WSASend((SOCKET)c->handle->object, parts, count, &bytes, 0, &packet->overlapped, NULL) == 0;
+    bool accepted = WSASend((SOCKET)c->handle->object, parts, count, &bytes, 0, &packet->overlapped, NULL) == 0;
     return pl__packet_follows(c->handle, packet, accepted, bytes);
 }
 
@@ -380,8 +369,7 @@ int64_t pl__end_send(pl__completion *c, pl__packet *packet, int64_t result)
     return result;
 }
 
-/* --- Send a file
- * ----------------------------------------------------------------------------------------------- */
+/* --- Send a file -------------------------------------------------------------------------------------------------- */
 
 bool pl__begin_send_file(pl__completion *c, pl__packet *packet)
 {
@@ -400,9 +388,9 @@ bool pl__begin_send_file(pl__completion *c, pl__packet *packet)
         size = SEND_FILE_LIMIT;
     packet->overlapped.Offset = (DWORD)(offset & UINT32_MAX);
     packet->overlapped.OffsetHigh = (DWORD)(offset >> 32);
-    bool accepted = provider_of(c->handle->family)
-                        ->transmit_file((SOCKET)c->handle->object, file, (DWORD)size, 0, &packet->overlapped,
-                                        NULL, 0) != 0;
+    bool accepted =
+        provider_of(c->handle->family)
+            ->transmit_file((SOCKET)c->handle->object, file, (DWORD)size, 0, &packet->overlapped, NULL, 0) != 0;
     return pl__packet_follows(c->handle, packet, accepted, (DWORD)size);
 }
 
@@ -414,8 +402,7 @@ int64_t pl__end_send_file(pl__completion *c, pl__packet *packet, int64_t result)
     return result;
 }
 
-/* --- Control
- * --------------------------------------------------------------------------------------------------- */
+/* --- Control ------------------------------------------------------------------------------------------------------ */
 
 static int request_failed(pl__request *request, DWORD error)
 {
@@ -488,8 +475,7 @@ static DWORD bind_and_listen(SOCKET object, const pl__request *request)
         error = set_option(object, IPPROTO_IPV6, IPV6_V6ONLY, (request->flags & PL__LISTEN_IPV6_ONLY) != 0);
     if (error != ERROR_SUCCESS)
         return error;
-    if (bind(object, (const SOCKADDR *)&name, length) == 0 &&
-        listen(object, backlog_of(request->backlog)) == 0)
+    if (bind(object, (const SOCKADDR *)&name, length) == 0 && listen(object, backlog_of(request->backlog)) == 0)
         return ERROR_SUCCESS;
     return (DWORD)WSAGetLastError();
 }

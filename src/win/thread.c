@@ -225,8 +225,7 @@ static DWORD find_main_thread(void)
     if (snapshot == INVALID_HANDLE_VALUE)
         return 0;
     for (BOOL more = Thread32First(snapshot, &entry); more; more = Thread32Next(snapshot, &entry)) {
-        uint64_t time =
-            entry.th32OwnerProcessID == process ? thread_creation_time(entry.th32ThreadID) : UINT64_MAX;
+        uint64_t time = entry.th32OwnerProcessID == process ? thread_creation_time(entry.th32ThreadID) : UINT64_MAX;
         if (time < oldest_time) {
             oldest_time = time;
             oldest = entry.th32ThreadID;
