@@ -42,6 +42,8 @@ void pl__scope_close(pl__scope *scope)
         pl__scope_panic(scope, "is ended outside its task");
     if (task->scope != scope)
         pl__scope_panic(task->scope, "is still open when one around it ends");
+    if (scope->cancelled)
+        task->cancels_ignored = 0; /* it was heeded in the end */
     task->scope = scope->outer;
     scope->task = NULL;
 }

@@ -504,6 +504,7 @@ void pl__task_cancel_whole(pl_task *task)
     if (task->cancelled)
         return;
     task->cancelled = true;
+    task->cancels_ignored = 0;
     pl__task_interrupt(task);
 }
 

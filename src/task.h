@@ -40,7 +40,7 @@ struct pl_task {
     pl_task *outer; /* the task that runs an eager one's first step */
     uint32_t cancelling;
     uint32_t budget;          /* waits without a suspension that are left in this step */
-    uint32_t cancels_ignored; /* waits that a level ended */
+    uint32_t cancels_ignored; /* waits that the present level ended */
     bool must_cancel;         /* an edge is to be delivered */
     bool edge_passed_on;      /* an edge went to the future it waits for */
     bool cancelled;           /* the level of the task as a whole */

@@ -65,8 +65,7 @@ static void warm_up_name_look_up(HANDLE done)
     OVERLAPPED overlapped = {0};
     ADDRINFOEXW *found = NULL;
     overlapped.hEvent = done;
-    if (GetAddrInfoExW(L"localhost", NULL, NS_DNS, NULL, NULL, &found, NULL, &overlapped, NULL, NULL) ==
-        WSA_IO_PENDING)
+    if (GetAddrInfoExW(L"localhost", NULL, NS_DNS, NULL, NULL, &found, NULL, &overlapped, NULL, NULL) == WSA_IO_PENDING)
         WaitForSingleObject(done, INFINITE);
     if (found != NULL)
         FreeAddrInfoExW(found);

@@ -59,10 +59,9 @@ typedef struct test_suite {
     enum { name##_line = __LINE__ };                                                                                   \
     static void name(test_context *t)
 
-#define CASE(name)                                                                                                     \
-    {                                                                                                                  \
-#name, name, name##_line                                                                                       \
-    }
+/* clang-format off */
+#define CASE(name) {#name, name, name##_line}
+/* clang-format on */
 
 #define TEST_SUITE(noun, backends, ...)                                                                                \
     static const test_case noun##_cases[] = {__VA_ARGS__};                                                             \
@@ -86,10 +85,12 @@ void t_keeps_handles(test_context *t, const char *reason);
 #define REQUIRE_STR_OR(a, b, ...)    TEST_REQUIRE_(CHECK_STR(a, b), __VA_ARGS__)
 #define REQUIRE_MEM_OR(a, b, n, ...) TEST_REQUIRE_(CHECK_MEM(a, b, n), __VA_ARGS__)
 
+/* clang-format off */
 #define REQUIRE(cond)        REQUIRE_OR(cond, return)
-#define REQUIRE_EQ_INT(a, b) REQUIRE_EQ_INT_OR(a, b, return )
-#define REQUIRE_STR(a, b)    REQUIRE_STR_OR(a, b, return )
-#define REQUIRE_MEM(a, b, n) REQUIRE_MEM_OR(a, b, n, return )
+#define REQUIRE_EQ_INT(a, b) REQUIRE_EQ_INT_OR(a, b, return)
+#define REQUIRE_STR(a, b)    REQUIRE_STR_OR(a, b, return)
+#define REQUIRE_MEM(a, b, n) REQUIRE_MEM_OR(a, b, n, return)
+/* clang-format on */
 
 #define TEST_REQUIRE_(check, ...)                                                                                      \
     do {                                                                                                               \

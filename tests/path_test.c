@@ -257,12 +257,27 @@ TEST_CASE(long_paths_are_refused)
     text_free(&path);
 }
 
-/* Whatever comes in: what is let through stays in the folder on every system. */
+/* Whether a path that was let through stays in the folder on every system. */
+static bool stays(const struct text *relative)
+{
+    struct text path = {0};
+    text_append_string(&path, "/");
+    text_append_string(&path, relative->data);
+    text_append_string(&path, "/");
+    bool leads_up = strstr(path.data, "/../") || strstr(path.data, "/./");
+    bool is_absolute = relative->size > 0 && strstr(path.data, "//");
+    text_free(&path);
+    return !leads_up && !is_absolute && strlen(relative->data) == relative->size &&
+           !strpbrk(relative->data, "\\:*?\"<>|");
+}
+
 TEST_CASE(random_paths_do_not_get_out)
 {
-    static const char *const parts[] = {"/",   "/",   "..",  ".",   "%2e", "%2f", "%5c", "\\", ":",   "%00", "a",  "con",
-                                        "com1", "~1", "%20", "%c0", "%ae", "%",   "%25", "\xC3\xA9", "*", "$", "%3a", "%7f"};
+    static const char *const parts[] = {"/", "/",   "..", ".",   "%2e", "%2f",      "%5c", "\\",
+                                        ":", "%00", "a",  "con", "~1",  "%20",      "%c0", "%ae",
+                                        "%", "%25", "*",  "$",   "%3a", "\xC3\xA9", "%7f", "com1"};
     uint32_t random = 1;
+    int served = 0;
     (void)t;
     for (int i = 0; i < 200000; i++) {
         struct text path = {0};
@@ -274,20 +289,19 @@ TEST_CASE(random_paths_do_not_get_out)
             text_append_string(&path, parts[(random >> 16) % (sizeof parts / sizeof parts[0])]);
         }
         if (path_read((struct piece){path.data, path.size}, &relative, &is_folder) == 0) {
-            bool stays = strlen(relative.data) == relative.size && relative.data[0] != '/' &&
-                         !strstr(relative.data, "..") && !strstr(relative.data, "//") &&
-                         !strpbrk(relative.data, "\\:*?\"<>|");
-            if (!stays)
+            served++;
+            if (!stays(&relative))
                 CHECK_STR(path.data, "a path that stays");
         }
         text_free(&path);
         text_free(&relative);
     }
+    CHECK(served > 100);
 }
 
 TEST_SUITE(path, TEST_BACKENDS_NONE, CASE(names_are_served), CASE(encoded_characters_are_decoded_once),
            CASE(malformed_encodings_are_refused), CASE(no_way_leads_up), CASE(no_path_is_absolute),
            CASE(backslashes_are_no_separators), CASE(streams_of_files_are_refused),
            CASE(other_spellings_of_a_name_are_refused), CASE(wildcards_are_refused), CASE(devices_are_refused),
-           CASE(names_like_devices_are_served), CASE(control_characters_are_refused),
-           CASE(what_is_not_utf8_is_refused), CASE(long_paths_are_refused), CASE(random_paths_do_not_get_out))
+           CASE(names_like_devices_are_served), CASE(control_characters_are_refused), CASE(what_is_not_utf8_is_refused),
+           CASE(long_paths_are_refused), CASE(random_paths_do_not_get_out))

@@ -29,9 +29,11 @@ int path_read(struct piece path, struct text *relative, bool *is_folder)
         return 400;
 
     *is_folder = relative->size == 0 || relative->data[relative->size - 1] == '/';
-    if (relative->size > 0 && *is_folder)
+    if (relative->size == 0)
+        return 0;
+    if (*is_folder)
         relative->data[--relative->size] = '\0';
-    for (size_t begin = 0; relative->size > 0 && begin <= relative->size;) {
+    for (size_t begin = 0; begin <= relative->size;) {
         size_t size = strcspn(relative->data + begin, "/");
         if (!path_serves_name(relative->data + begin, size))
             return 404;

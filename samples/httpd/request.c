@@ -64,6 +64,8 @@ int request_read(struct request *request, const char *head, size_t size)
         if (refusal)
             return refusal;
     }
+    if (request->closes)
+        request->keep_alive = false;
     if (request->minor_version >= 1 && !request->has_host)
         return 400;
     if (request->chunked && (request->body_size >= 0 || request->minor_version == 0))
@@ -237,8 +239,8 @@ static void read_connection(struct request *request, struct piece options)
     struct piece option;
     while (piece_take_element(&options, &option)) {
         if (piece_equals_ignoring_case(option, "close"))
-            request->keep_alive = false;
-        else if (piece_equals_ignoring_case(option, "keep-alive") && request->minor_version == 0)
+            request->closes = true;
+        else if (piece_equals_ignoring_case(option, "keep-alive"))
             request->keep_alive = true;
     }
 }

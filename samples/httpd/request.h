@@ -28,6 +28,7 @@ struct request {
     struct piece query; /* with its "?"; empty if there is none */
     int minor_version;  /* 0, or 1 and above */
     bool keep_alive;    /* the client lets the connection stay open */
+    bool closes;        /* the client says that it will not */
     bool has_host;
     bool chunked;          /* a body without a length */
     bool expects_continue; /* the body comes only when it is asked for */

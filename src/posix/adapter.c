@@ -261,11 +261,15 @@ static bool attempt_receive(adapter *self, pl__completion *c, outcome *out)
     return received(c, pl__tcp_receive(descriptor_of(c->handle), c->as.receive.data, size), size, out);
 }
 
-/* Notes what a failed send tells of its handle. */
-static void note_failure(pl__handle *handle, int64_t error)
+/* Notes what a failed send tells of its handle. Nothing is sent after a half close of our own, so a broken pipe is a
+ * reset whose news another call got: it is told as such. */
+static int64_t note_failure(pl__handle *handle, int64_t error)
 {
+    if (error == -EPIPE)
+        error = -ECONNRESET;
     if (error == -ECONNRESET || error == -ETIMEDOUT)
         handle->flags |= BROKEN;
+    return error;
 }
 
 static bool attempt_send(adapter *self, pl__completion *c, outcome *out)
@@ -278,8 +282,7 @@ static bool attempt_send(adapter *self, pl__completion *c, outcome *out)
         clear(c->handle, PL__WRITABLE);
     if (count == -EAGAIN)
         return false;
-    note_failure(c->handle, count);
-    return ended(out, count);
+    return ended(out, note_failure(c->handle, count));
 }
 
 static void run_file_errand(pl__errand *errand);
@@ -443,8 +446,7 @@ static void file_errand_finished(pl__errand *errand)
         finish(self, c, PL_ECANCELED, 0);
     } else if (task->sent != -EAGAIN) {
         outcome out;
-        note_failure(c->handle, task->sent);
-        ended(&out, task->sent);
+        ended(&out, note_failure(c->handle, task->sent));
         pl__node_unlink(&c->node);
         finish(self, c, out.result, out.system_error);
     }
