@@ -4,6 +4,7 @@
 if(PROLOOP_SANITIZE)
   if(MSVC)
     add_compile_options("/fsanitize=${PROLOOP_SANITIZE}")
+    add_link_options(/INCREMENTAL:NO)
   else()
     add_compile_options("-fsanitize=${PROLOOP_SANITIZE}" -fno-sanitize-recover=all -fno-omit-frame-pointer)
     add_link_options("-fsanitize=${PROLOOP_SANITIZE}")
@@ -47,7 +48,12 @@ function(proloop_compile_options target)
         "$<$<COMPILE_LANGUAGE:C>:${gnu_c_warnings}>"
       )
     else()
-      target_compile_options(${target} PRIVATE /utf-8 /permissive-)
+      # Not worth a warning: initializers that are not constant (C99), and padding that was asked for.
+      target_compile_options(${target} PRIVATE
+        /utf-8
+        "$<$<COMPILE_LANGUAGE:C>:/wd4204;/wd4221;/wd4324>"
+        "$<$<COMPILE_LANGUAGE:CXX>:/permissive->"
+      )
     endif()
   else()
     target_compile_options(${target} PRIVATE

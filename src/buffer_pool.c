@@ -27,7 +27,7 @@ static void *pop(pl__buffer_pool *pool)
 
 void pl__buffer_pool_destroy(pl__buffer_pool *pool)
 {
-    PL__CHECK(pool->in_use == 0);
+    pool->closed = true; /* those still lent are released when they come back */
     while (pool->first)
         pl__release(pop(pool), PL__BUFFER_SIZE);
     PL__CHECK(pool->free == 0);
@@ -45,7 +45,7 @@ void pl__buffer_give(pl__buffer_pool *pool, void *buffer)
 {
     PL__CHECK(buffer && pool->in_use > 0);
     pool->in_use--;
-    if (pool->free == FREE_MAX) {
+    if (pool->closed || pool->free == FREE_MAX) {
         pl__release(buffer, PL__BUFFER_SIZE);
         return;
     }

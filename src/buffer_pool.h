@@ -3,6 +3,7 @@
 #ifndef PROLOOP_SRC_BUFFER_POOL_H
 #define PROLOOP_SRC_BUFFER_POOL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum { PL__BUFFER_SIZE = 16 * 1024 };
@@ -11,10 +12,11 @@ typedef struct pl__buffer_pool {
     void *first;   /* free buffers, each holding a pointer to the next */
     size_t free;   /* how many there are */
     size_t in_use; /* how many are lent */
+    bool closed;
 } pl__buffer_pool;
 
 void pl__buffer_pool_init(pl__buffer_pool *pool);
-void pl__buffer_pool_destroy(pl__buffer_pool *pool); /* none is in use */
+void pl__buffer_pool_destroy(pl__buffer_pool *pool); /* one that is lent may still be given back */
 void *pl__buffer_take(pl__buffer_pool *pool);        /* NULL: out of memory */
 void pl__buffer_give(pl__buffer_pool *pool, void *buffer);
 

@@ -48,21 +48,14 @@ static bool plain_cancel(pl_future *future)
 
 static void plain_destroy(pl_future *future)
 {
-    pl__future_report_unseen(future, "the error of a future was never looked at", NULL);
+    if (pl__future_is_unseen(future))
+        pl__loop_report(future->loop, "the error of a future was never looked at", future->result, 0, NULL, NULL);
     if (future->pointer && future->drop)
         future->drop(future->pointer);
     forget_callbacks(future);
     pl_loop *loop = future->loop;
     pl__release(future, sizeof *future);
     pl__loop_release(loop);
-}
-
-void pl__future_report_unseen(pl_future *future, const char *what, const char *task_name)
-{
-    if (future->retrieved || future->state != PL_FINISHED || future->result >= 0)
-        return;
-    future->retrieved = true;
-    pl__loop_report(future->loop, what, future->result, 0, task_name, NULL);
 }
 
 /* --- Public ------------------------------------------------------------------------------------------------------- */
@@ -86,7 +79,7 @@ int pl_future_create(pl_future **future, pl_loop *loop)
 pl_future *pl_future_ref(pl_future *future)
 {
     if (future) {
-        PL__CHECK(future->type->destroy && future->references > 0);
+        PL__CHECK(future->type && future->type->destroy && future->references > 0);
         future->references++;
     }
     return future;
@@ -96,7 +89,7 @@ void pl_future_unref(pl_future *future)
 {
     if (!future)
         return;
-    PL__CHECK(future->type->destroy && future->references > 0);
+    PL__CHECK(future->type && future->type->destroy && future->references > 0);
     if (--future->references == 0)
         future->type->destroy(future);
 }
@@ -104,6 +97,8 @@ void pl_future_unref(pl_future *future)
 /* Only plain futures are made done by their users. */
 static int settle(pl_future *future, int64_t result)
 {
+    if (!future->type)
+        return PL_ESTATE; /* of an operation that was never started */
     int checked = pl__loop_check_thread(future->loop);
     if (checked < 0)
         return checked;

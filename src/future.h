@@ -47,6 +47,19 @@ static inline bool pl__future_is_done(const pl_future *future)
     return future->state != PL_PENDING;
 }
 
+/* A counted future may lose its last other reference while somebody waits for it. */
+static inline void pl__future_hold(pl_future *future)
+{
+    if (future->type->destroy)
+        (void)pl_future_ref(future);
+}
+
+static inline void pl__future_let_go(pl_future *future)
+{
+    if (future->type->destroy)
+        pl_future_unref(future);
+}
+
 /* The result of one that is done; its error counts as seen. */
 static inline int64_t pl__future_take(pl_future *future)
 {
@@ -61,7 +74,10 @@ static inline bool pl__future_is_busy(const pl_future *future)
     return future->type->one_waiter && !pl__list_is_empty(&future->callbacks);
 }
 
-/* Reports the error of one that is let go without anyone having looked. */
-void pl__future_report_unseen(pl_future *future, const char *what, const char *task_name);
+/* Whether it has an error that nobody looked at. */
+static inline bool pl__future_is_unseen(const pl_future *future)
+{
+    return !future->retrieved && future->state == PL_FINISHED && future->result < 0;
+}
 
 #endif

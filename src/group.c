@@ -20,8 +20,8 @@ static void group_abort(struct pl__group *group)
         return;
     group->aborting = true;
     /* A child that is interrupted does not end before this loop does: it goes through the ready queue. */
-    PL__LIST_EACH(node, &group->children)
-    pl__task_cancel_whole(PL__CONTAINER_OF(node, pl_task, group_node));
+    PL__LIST_EACH (node, &group->children)
+        pl__task_cancel_whole(PL__CONTAINER_OF(node, pl_task, group_node));
     pl__scope_cancel(&group->scope);
 }
 
@@ -101,6 +101,9 @@ void pl__group_child_ended(struct pl__group *group, pl_task *child)
         } else {
             if (group->first_error == 0)
                 group->first_error = result;
+            else
+                pl__loop_report(group->loop, "a further task of a group failed", result, 0, pl_task_name(child),
+                                group->scope.where);
             group_abort(group);
         }
     }
@@ -164,11 +167,11 @@ int64_t pl_group_end(pl_group *group, int64_t result)
     if (inner->count > 0) {
         pl__future_init(&inner->idle, &idle_type, inner->loop);
         pl__task_wait(task, &inner->idle);
-        /* An edge that came here and is not what is returned comes at the next wait. */
-        if (task->edge_passed_on && inner->first_error < 0)
-            task->must_cancel = true;
         task->edge_passed_on = false;
     }
+    /* As in asyncio: a cancel from outside that an error hides comes again at the next wait. */
+    if (inner->first_error < 0 && task->cancelling > inner->scope.cancelling)
+        task->must_cancel = true;
     PL__CHECK(inner->count == 0);
     inner->state = PL__GROUP_ENDED;
     return group_verdict(inner, result, own_cancel);

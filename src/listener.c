@@ -79,23 +79,24 @@ void pl_listener_unref(pl_listener *listener)
 
 static void accepting_resumes(void *arg)
 {
-    pl_listener *listener = arg;
+    pl_listener *listener = pl_listener_ref(arg);
     listener->paused = false;
     listener->failures = 0;
     for (size_t i = 0; i < PL__ACCEPT_SLOTS && !listener->paused; i++)
         slot_submit(&listener->slots[i]);
+    pl_listener_unref(listener);
 }
 
+/* The report comes last: its handler may close the listener. */
 static void pause_accepting(pl_listener *listener, int64_t error, int32_t system_error)
 {
     if (listener->paused || listener->closed)
         return;
-    listener->paused = true;
-    pl__loop_report(listener->loop, "accepting connections pauses", error, system_error, NULL, NULL);
     int64_t deadline = pl__deadline_after(pl__loop_now(listener->loop), listener->pause_length);
-    int started = pl__timer_start_at(&listener->pause, listener->loop, deadline, accepting_resumes, listener);
-    if (started < 0) /* no memory for the timer: the next accept that somebody starts tries again */
-        listener->paused = false;
+    /* Without memory for the timer the next accept that somebody starts tries again. */
+    listener->paused =
+        pl__timer_start_at(&listener->pause, listener->loop, deadline, accepting_resumes, listener) == PL_OK;
+    pl__loop_report(listener->loop, "accepting connections pauses", error, system_error, NULL, NULL);
 }
 
 static void slot_close_connection(pl__accept_slot *slot)
@@ -135,10 +136,11 @@ static void slot_take(pl__accept_slot *slot)
 static void slot_delivered(pl__completion *completion)
 {
     pl__accept_slot *slot = PL__CONTAINER_OF(completion, pl__accept_slot, completion);
-    pl_listener *listener = slot->listener;
+    pl_listener *listener = pl_listener_ref(slot->listener);
     slot_take(slot);
     slot_submit(slot);
     close_if_idle(listener);
+    pl_listener_unref(listener);
 }
 
 /* Puts an idle slot to work. What the system has at once is taken at once, until the slot holds a connection or waits. */
@@ -212,8 +214,10 @@ int pl_accept_start(pl_op *op, pl_listener *listener, pl_stream **stream)
         return PL_OK;
     }
     pl__list_push_back(&listener->waiters, &inner->as.accept.queue);
+    (void)pl_listener_ref(listener);
     for (size_t i = 0; i < PL__ACCEPT_SLOTS; i++) /* those that failed before have another try */
         slot_submit(&listener->slots[i]);
+    pl_listener_unref(listener);
     return PL_OK;
 }
 
@@ -346,6 +350,6 @@ void pl_listener_close(pl_listener *listener)
 
 void pl__listeners_close(pl_loop *loop)
 {
-    PL__LIST_EACH(node, &loop->listeners)
-    begin_close(PL__CONTAINER_OF(node, pl_listener, node));
+    PL__LIST_EACH (node, &loop->listeners)
+        begin_close(PL__CONTAINER_OF(node, pl_listener, node));
 }

@@ -179,7 +179,7 @@ int pl__loop_check(pl_loop **loop)
         *loop = pl_loop_running();
     if (!*loop)
         return PL_ENOLOOP;
-    if ((*loop)->closed)
+    if ((*loop)->closed || (*loop)->ending)
         return PL_ECLOSED;
     return pl__loop_check_thread(*loop);
 }
@@ -368,11 +368,13 @@ int64_t pl_loop_run_until_complete(pl_loop *loop, pl_future *future)
     int added = pl_future_add_done_callback(future, &stop, stop_loop, loop);
     if (added < 0)
         return added;
-    int ran = pl_loop_run_forever(loop);
+    pl__future_hold(future);
+    int64_t result = pl_loop_run_forever(loop);
     (void)pl_callback_cancel(&stop);
-    if (ran < 0)
-        return ran;
-    return pl__future_is_done(future) ? pl__future_take(future) : PL_ESTOPPED;
+    if (result == PL_OK)
+        result = pl__future_is_done(future) ? pl__future_take(future) : PL_ESTOPPED;
+    pl__future_let_go(future);
+    return result;
 }
 
 /* --- Closing ------------------------------------------------------------------------------------------------------ */
@@ -380,17 +382,32 @@ int64_t pl_loop_run_until_complete(pl_loop *loop, pl_future *future)
 /* Runs until the tasks have ended. False: those that are left ignore their cancel. */
 static bool end_tasks(pl_loop *loop)
 {
-    PL__LIST_EACH(node, &loop->tasks)
-    pl__task_cancel_whole(PL__CONTAINER_OF(node, pl_task, node));
+    PL__LIST_EACH (node, &loop->tasks)
+        pl__task_cancel_whole(PL__CONTAINER_OF(node, pl_task, node));
     while (!pl__list_is_empty(&loop->tasks)) {
         bool hopeless = true;
-        PL__LIST_EACH(node, &loop->tasks)
-        hopeless = hopeless && PL__CONTAINER_OF(node, pl_task, node)->cancels_ignored > PL__CANCELS_IGNORED;
+        PL__LIST_EACH (node, &loop->tasks)
+            hopeless = hopeless && PL__CONTAINER_OF(node, pl_task, node)->cancels_ignored > PL__CANCELS_IGNORED;
         if (hopeless)
             return false;
         iterate(loop, PL_FOREVER);
     }
     return true;
+}
+
+/* Cancelling one may end others of the list, so each is looked for anew. What a closed stream still has to write goes
+ * on. */
+static void cancel_operations(pl__list *operations)
+{
+    pl__list left;
+    pl__list_init(&left);
+    pl__list_move_all(operations, &left);
+    for (pl__node *node; (node = pl__list_pop_front(&left));) {
+        pl__op *op = PL__CONTAINER_OF(node, pl__op, node);
+        pl__list_push_back(operations, node);
+        if (!pl__op_lingers(op))
+            pl__op_cancel(op, PL_ECANCELED);
+    }
 }
 
 /* The wake callback of a task that is left behind. */
@@ -405,18 +422,17 @@ static void leave_tasks_behind(pl_loop *loop)
         pl_task *task = PL__CONTAINER_OF(node, pl_task, node);
         pl__loop_report(loop, "a task would not end and is left behind", PL_ECANCELED, 0, pl_task_name(task), NULL);
         task->wake.fn = leave_suspended;
-        PL__LIST_EACH(operation, &task->operations)
-        pl__op_cancel(PL__CONTAINER_OF(operation, pl__op, node), PL_ECANCELED);
+        cancel_operations(&task->operations);
     }
 }
 
 /* Closes what is open, cancels what is in flight, and waits for that. */
 static void end_operations(pl_loop *loop)
 {
+    loop->ending = true;
     pl__listeners_close(loop);
     pl__streams_close(loop);
-    PL__LIST_EACH(node, &loop->operations)
-    pl__op_cancel(PL__CONTAINER_OF(node, pl__op, node), PL_ECANCELED);
+    cancel_operations(&loop->operations);
     while (loop->in_flight > 0 || !pl__list_is_empty(&loop->streams) || !pl__list_is_empty(&loop->listeners) ||
            !pl__list_is_empty(&loop->operations))
         iterate(loop, PL_FOREVER);

@@ -26,6 +26,7 @@ struct pl_loop {
     bool running;
     bool stopping;
     bool closing; /* pl_loop_close is at work: new tasks are cancelled ones */
+    bool ending;  /* its tasks have ended: nothing new may begin */
     bool closed;  /* only the memory is left, for those who hold it */
     uint32_t references;
     bool debug;

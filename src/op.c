@@ -12,8 +12,9 @@ static const pl__future_type op_future_type = {.cancel = op_future_cancel, .one_
 
 int pl__op_check(const pl_op *op, pl_loop *loop)
 {
-    if (!op)
-        return PL_EINVAL;
+    pl_loop *running = pl_loop_running();
+    if (!op || (running && running != loop))
+        return PL_EINVAL; /* a task of one loop cannot wait for another's */
     int checked = pl__loop_check(&loop);
     if (checked < 0)
         return checked;
@@ -72,7 +73,11 @@ static bool op_future_cancel(pl_future *future)
 
 int64_t pl__op_wait(pl_op *op, int started)
 {
-    return started < 0 ? started : pl_op_await(op);
+    if (started < 0)
+        return started;
+    int64_t result = pl_op_await(op);
+    PL__CHECK(pl__op_of(op)->state == PL__OP_DONE); /* it lies on the stack of the caller, who goes on now */
+    return result;
 }
 
 /* --- Public ------------------------------------------------------------------------------------------------------- */

@@ -70,6 +70,9 @@ pl__op *pl__op_begin(pl_op *op, pl_loop *loop, const pl__op_type *type, void *ow
 /* The end of a pending operation. */
 void pl__op_end(pl__op *op, int64_t result, int32_t system_error);
 
+/* Whether it is what a closed stream still has to write, within its linger time. */
+bool pl__op_lingers(const pl__op *op);
+
 /* Asks for its end with this code. */
 void pl__op_cancel(pl__op *op, int code);
 

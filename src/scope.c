@@ -61,7 +61,8 @@ bool pl__scope_explains_cancel(const pl__scope *scope)
 {
     const pl_task *task = pl__task_running();
     PL__CHECK(task && !scope->task);
-    return scope->cancelled && task->cancelling <= scope->cancelling && !pl__task_is_cancelled_by_level(task);
+    bool cancelled_from_outside = task->cancelling > scope->cancelling && !pl__task_is_shielded(task);
+    return scope->cancelled && !cancelled_from_outside && !pl__task_is_cancelled_by_level(task);
 }
 
 /* --- Timeout ------------------------------------------------------------------------------------------------------ */

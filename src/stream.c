@@ -78,7 +78,7 @@ void pl_stream_unref(pl_stream *stream)
         return;
     PL__CHECK(stream->handle.object == PL__NO_OBJECT && !stream->reader && pl__list_is_empty(&stream->writes));
     pl_loop *loop = stream->loop;
-    if (stream->lent && !loop->closed)
+    if (stream->lent)
         pl__buffer_give(&loop->buffers, stream->lent);
     pl__release(stream, sizeof *stream);
     pl__loop_release(loop);
@@ -105,6 +105,19 @@ static int control(pl_stream *stream, pl__request request)
 
 static const pl__op_type read_type = {.name = "read", .cancel = pl__op_cancel_completion};
 
+/* A closed stream lends nothing: it may be gone before its loan comes back. */
+static int64_t lend(pl_stream *stream, pl__op *op, void *buffer, int64_t bytes)
+{
+    PL__CHECK(!stream->lent && buffer);
+    if (stream->closed) {
+        pl__buffer_give(&stream->loop->buffers, buffer);
+        return PL_ECLOSED;
+    }
+    stream->lent = buffer;
+    *(const void **)op->output = buffer;
+    return bytes;
+}
+
 static void read_finished(pl__completion *completion)
 {
     pl__op *op = pl__op_of_completion(completion);
@@ -116,11 +129,8 @@ static void read_finished(pl__completion *completion)
         stream->bytes_read += result;
     else if (result != PL_ECANCELED)
         stream->ended = true;
-    if (result > 0 && op->output) {
-        PL__CHECK(!stream->lent && completion->as.receive.data);
-        stream->lent = completion->as.receive.data;
-        *(const void **)op->output = stream->lent;
-    }
+    if (result > 0 && op->output)
+        result = lend(stream, op, completion->as.receive.data, result);
     pl__op_end(op, pl__op_translate(op, result), completion->system_error);
     close_if_idle(stream);
     pl_stream_unref(stream);
@@ -188,7 +198,7 @@ int pl_read_return(pl_stream *stream)
     int checked = pl__loop_check_thread(stream->loop);
     if (checked < 0)
         return checked;
-    if (!stream->lent || stream->loop->closed)
+    if (!stream->lent)
         return PL_ESTATE;
     pl__buffer_give(&stream->loop->buffers, stream->lent);
     stream->lent = NULL;
@@ -561,11 +571,10 @@ static bool drain(pl_stream *stream)
 static void close_if_idle(pl_stream *stream)
 {
     if (!stream->closed || stream->handle.object == PL__NO_OBJECT || stream->reader ||
-        !pl__list_is_empty(&stream->writes) || stream->drain.state != PL__IDLE)
+        !pl__list_is_empty(&stream->writes) || stream->drain.state != PL__IDLE || stream->handle.in_flight > 0)
         return;
     if (wants_drain(stream) && drain(stream))
         return;
-    PL__CHECK(stream->handle.in_flight == 0);
     (void)pl__timer_stop(&stream->linger_timer);
     if (pl__node_is_linked(&stream->pump.node))
         pl__node_unlink(&stream->pump.node);
@@ -609,7 +618,7 @@ static void linger_over(void *arg)
 /* The limit of the whole close. False: there is no memory for it. */
 static bool arm_linger(pl_stream *stream)
 {
-    if (stream->linger_timer.loop)
+    if (pl__timer_is_running(&stream->linger_timer))
         return true;
     int64_t deadline = pl__deadline_after(pl__loop_now(stream->loop), stream->linger);
     return pl__timer_start_at(&stream->linger_timer, stream->loop, deadline, linger_over, stream) == PL_OK;
@@ -659,10 +668,17 @@ void pl_stream_drop(void *stream)
     pl_stream_close(stream);
 }
 
+bool pl__op_lingers(const pl__op *op)
+{
+    if (op->type != &write_type && op->type != &send_file_type)
+        return false;
+    const pl_stream *stream = op->owner;
+    return stream->closed && !stream->dropping;
+}
+
 void pl__streams_close(pl_loop *loop)
 {
-    PL__LIST_EACH(node, &loop->streams)
-    {
+    PL__LIST_EACH (node, &loop->streams) {
         pl_stream *stream = PL__CONTAINER_OF(node, pl_stream, node);
         if (!stream->closed)
             begin_close(stream, true);

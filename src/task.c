@@ -89,6 +89,8 @@ int pl__task_spawn(pl_task **out, pl_task_fn *fn, void *arg, const pl_task_optio
     int checked = pl__loop_check(&loop);
     if (checked < 0)
         return checked;
+    if (loop->closing && !loop->current)
+        return PL_ECLOSED; /* or a callback that replaces its task would keep the loop for ever */
     pl_task *task = task_take(loop);
     if (!task)
         return PL_ENOMEM;
@@ -201,7 +203,9 @@ static void task_destroy(pl_future *future)
     pl_task *task = pl__task_of_future(future);
     pl_loop *loop = future->loop;
     PL__CHECK(pl__future_is_done(future));
-    pl__future_report_unseen(future, "a task failed, and nobody looked at its error", pl_task_name(task));
+    if (pl__future_is_unseen(future))
+        pl__loop_report(loop, "a task failed, and nobody looked at its error", future->result, 0, pl_task_name(task),
+                        NULL);
     task_give(loop, task);
     pl__loop_release(loop);
 }
@@ -235,7 +239,7 @@ static void take_turns(pl_task *task)
     suspend(task);
 }
 
-static bool is_hidden(const pl_task *task)
+bool pl__task_is_shielded(const pl_task *task)
 {
     for (const pl__scope *scope = task->scope; scope; scope = scope->outer) {
         if (scope->kind == PL__SCOPE_SHIELDED)
@@ -257,7 +261,7 @@ bool pl__task_is_cancelled_by_level(const pl_task *task)
 
 bool pl__task_is_cancelled(const pl_task *task)
 {
-    return (task->must_cancel && !is_hidden(task)) || pl__task_is_cancelled_by_level(task);
+    return (task->must_cancel && !pl__task_is_shielded(task)) || pl__task_is_cancelled_by_level(task);
 }
 
 /* A level ended a wait. Who does not heed that for long is reported. */
@@ -271,7 +275,7 @@ static void count_ignored(pl_task *task)
 /* Takes the edge, or counts a level. False: nothing is to be delivered here. */
 static bool take_cancel(pl_task *task)
 {
-    if (task->must_cancel && !is_hidden(task)) {
+    if (task->must_cancel && !pl__task_is_shielded(task)) {
         task->must_cancel = false;
         return true;
     }
@@ -284,7 +288,7 @@ static bool take_cancel(pl_task *task)
 /* Asks the future that the task waits for to end. */
 static void pass_on_cancel(pl_task *task)
 {
-    bool edge = task->must_cancel && !is_hidden(task);
+    bool edge = task->must_cancel && !pl__task_is_shielded(task);
     if (!edge)
         count_ignored(task);
     if (pl__future_cancel(task->waiting_for) && edge) {
@@ -309,25 +313,17 @@ void pl__task_wait(pl_task *task, pl_future *future)
     task->waiting_for = NULL;
 }
 
-/* A counted future may lose its last other reference while somebody waits for it. */
-static void hold(pl_future *future)
-{
-    if (future->type->destroy)
-        (void)pl_future_ref(future);
-}
-
 static int64_t take_and_let_go(pl_future *future)
 {
     int64_t result = pl__future_take(future);
-    if (future->type->destroy)
-        pl_future_unref(future);
+    pl__future_let_go(future);
     return result;
 }
 
 static int64_t wait_for(pl_task *task, pl_future *future)
 {
     bool keeps_result = future->type->keeps_result;
-    hold(future);
+    pl__future_hold(future);
     pl__task_wait(task, future);
     bool passed_on = task->edge_passed_on;
     task->edge_passed_on = false;
@@ -335,9 +331,11 @@ static int64_t wait_for(pl_task *task, pl_future *future)
     if (keeps_result) {
         if (passed_on && result != PL_ECANCELED)
             task->must_cancel = true; /* it came too late for this wait: the next one returns it */
+        else if (result == PL_ECANCELED && !pl__task_is_shielded(task))
+            task->must_cancel = false; /* this answers all that were asked for so far */
         return result;
     }
-    if (task->must_cancel && !is_hidden(task)) {
+    if (task->must_cancel && !pl__task_is_shielded(task)) {
         task->must_cancel = false; /* cancelled after the future was done, before the task went on */
         return PL_ECANCELED;
     }
@@ -367,7 +365,7 @@ int64_t pl_await(pl_future *future)
     if (future->loop != task->future.loop)
         return PL_EINVAL;
     if (pl__future_is_done(future)) {
-        hold(future);
+        pl__future_hold(future);
         if (--task->budget == 0)
             take_turns(task);
         return take_and_let_go(future);
@@ -472,7 +470,7 @@ int pl_task_cancel(pl_task *task)
     if (!task || pl__loop_check_thread(task->future.loop) < 0 || pl__future_is_done(&task->future))
         return 0;
     task->cancelling++;
-    if (task->waiting_for && !is_hidden(task) && pl__future_cancel(task->waiting_for))
+    if (task->waiting_for && !pl__task_is_shielded(task) && pl__future_cancel(task->waiting_for))
         task->edge_passed_on = true;
     else
         task->must_cancel = true;

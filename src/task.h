@@ -67,6 +67,9 @@ void pl__task_interrupt(pl_task *task);
 bool pl__task_is_cancelled(const pl_task *task);
 bool pl__task_is_cancelled_by_level(const pl_task *task);
 
+/* Whether it is in a shielded region: what cancels it from outside waits. */
+bool pl__task_is_shielded(const pl_task *task);
+
 /* Suspends the running task until the future is done. The future is pending and not busy. */
 void pl__task_wait(pl_task *task, pl_future *future);
 

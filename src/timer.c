@@ -90,7 +90,7 @@ static void heap_remove(pl__timer_heap *heap, size_t index)
 int pl__timer_start_at(pl__timer *timer, pl_loop *loop, int64_t deadline, pl_callback_fn *fn, void *arg)
 {
     pl__timer_heap *heap = &loop->timers;
-    PL__CHECK(!timer->loop && !pl__node_is_linked(&timer->callback.node));
+    PL__CHECK(!pl__timer_is_running(timer));
     if (heap->count == heap->capacity) {
         int resized = heap_resize(heap, heap->capacity ? heap->capacity * 2 : PL__HEAP_SMALLEST);
         if (resized < 0)

@@ -50,6 +50,12 @@ static inline int64_t pl__deadline_after(int64_t now, int64_t delay)
 /* Starts an idle timer. PL_OK, PL_ENOMEM. */
 int pl__timer_start_at(pl__timer *timer, pl_loop *loop, int64_t deadline, pl_callback_fn *fn, void *arg);
 
+/* Whether it is still to run. */
+static inline bool pl__timer_is_running(const pl__timer *timer)
+{
+    return timer->loop || pl__node_is_linked(&timer->callback.node);
+}
+
 /* True: it was started and will not run. */
 bool pl__timer_stop(pl__timer *timer);
 

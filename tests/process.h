@@ -8,6 +8,9 @@
 extern "C" {
 #endif
 
+/** Whether interrupts come by a console: the process then gets one of its own, for which the system keeps handles. */
+bool process_uses_console(void);
+
 /** As if somebody pressed Ctrl-C; it may take effect after the return. False: that cannot be done here. */
 bool process_interrupt(void);
 

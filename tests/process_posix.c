@@ -10,6 +10,11 @@
 static volatile sig_atomic_t counted;
 static struct sigaction previous;
 
+bool process_uses_console(void)
+{
+    return false;
+}
+
 bool process_interrupt(void)
 {
     return raise(SIGINT) == 0;

@@ -22,6 +22,11 @@ static bool own_console(void)
     return owned;
 }
 
+bool process_uses_console(void)
+{
+    return own_console();
+}
+
 bool process_interrupt(void)
 {
     return own_console() && GenerateConsoleCtrlEvent(CTRL_C_EVENT, 0);

@@ -10,6 +10,15 @@
 # a log. A server's output goes into a pipe from which this script reads. Its Ctrl-C is SIGINT, which a shell makes its
 # background programs ignore: perl undoes that. bash is there to open raw connections.
 
+# Whatever hangs must not do so for ever.
+if [ -z "${SAMPLES_TEST_SECONDS-}" ] && command -v timeout >/dev/null; then
+    case $1 in
+    --*) export SAMPLES_TEST_SECONDS=500 ;;
+    *) export SAMPLES_TEST_SECONDS=110 ;;
+    esac
+    exec timeout "$SAMPLES_TEST_SECONDS" sh "$0" "$@"
+fi
+
 big=
 many=
 while :; do

@@ -960,6 +960,7 @@ static void leave_open(void)
     size_t size;
     bool close = left.close;
     memset(&left, 0, sizeof left);
+    left.close = close;
     left.data = large_pattern(&size);
     REQUIRE(left.data != NULL);
     REQUIRE(connect_pair(&left.client, &left.server));
@@ -975,10 +976,12 @@ static void leave_open(void)
     }
 }
 
-static void check_ended_by_the_loop(pl_op *op)
+/* What a stream that was closed has to write goes on within its linger time, so it may have come to its end. */
+static void check_ended_by_the_loop(pl_op *op, bool may_be_written)
 {
     int64_t rc = pl_op_result(op);
-    CHECK(rc == PL_ECLOSED || rc == PL_ECANCELED || rc == PL_ECONNRESET); /* the other end is in the same loop */
+    CHECK((may_be_written && rc == PL_OK) ||
+          rc == PL_ECLOSED || rc == PL_ECANCELED || rc == PL_ECONNRESET); /* the other end is in the same loop */
 }
 
 static void check_what_is_left(void)
@@ -987,9 +990,9 @@ static void check_what_is_left(void)
     CHECK(!pl_op_is_pending(&left.reading));
     CHECK(!pl_op_is_pending(&left.writing));
     CHECK(!pl_op_is_pending(&left.behind));
-    check_ended_by_the_loop(&left.reading);
-    check_ended_by_the_loop(&left.writing);
-    check_ended_by_the_loop(&left.behind);
+    check_ended_by_the_loop(&left.reading, false);
+    check_ended_by_the_loop(&left.writing, left.close);
+    check_ended_by_the_loop(&left.behind, left.close);
     if (left.server)
         CHECK(pl_read_start(&left.reading, left.server, &byte, 1) < 0);
     pl_stream_close(left.client);

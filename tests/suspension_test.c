@@ -29,6 +29,8 @@ enum {
     FILE_ROUNDS = 4
 };
 
+static const pl_duration hang_limit = PL_SECONDS(20);
+
 enum method { BY_CLIENT, BY_SERVER, BY_HANDLERS, BY_GROUP, BY_TIMEOUT, BY_ALL, BY_CLOSE };
 
 typedef struct conversation {
@@ -432,29 +434,48 @@ static void check_truth(const conversation *c, enum method how, bool struck)
         CHECK_EQ_INT(c->file_received, FILE_SIZE * FILE_ROUNDS);
 }
 
+static bool is_over(const conversation *c)
+{
+    return is_done(c->client) && is_done(c->server);
+}
+
+/* One iteration. False: nothing happened in it for so long that nothing ever will. */
+static bool turn(conversation *c)
+{
+    const pl_duration begun = pl_loop_time(c->loop);
+    CHECK_EQ_INT(pl_loop_run_once(c->loop, hang_limit), PL_OK);
+    return pl_loop_time(c->loop) - begun < hang_limit;
+}
+
+/* Runs it to its end, or to the moment at which it is to be closed. */
+static bool run_and_strike(conversation *c, enum method how, int k)
+{
+    bool struck = false;
+    int i;
+    for (i = 0; i < ITERATIONS_MAX && !is_over(c); i++) {
+        if (i == k && how == BY_CLOSE)
+            return true;
+        if (i == k)
+            struck = strike(c, how);
+        if (!turn(c))
+            break;
+    }
+    if (!CHECK(is_over(c)))
+        printf("  it hangs, cancelled at %d\n", k);
+    check_truth(c, how, struck);
+    return struck;
+}
+
 /* One conversation. @return whether it was struck. */
 static bool run(const char *backend, bool files, enum method how, int k)
 {
     const int64_t before = pl_memory_in_use();
     static conversation c;
-    bool struck = false;
+    bool struck;
     int i;
     if (!begin(&c, backend, files, k))
         return false;
-    for (i = 0; i < ITERATIONS_MAX; i++) {
-        if (is_done(c.client) && is_done(c.server))
-            break;
-        if (i == k) {
-            struck = how == BY_CLOSE || strike(&c, how);
-            if (how == BY_CLOSE)
-                break;
-        }
-        CHECK_EQ_INT(pl_loop_run_once(c.loop, PL_SECONDS(20)), PL_OK);
-    }
-    if (!CHECK(i < ITERATIONS_MAX))
-        printf("  it hangs, cancelled at %d\n", k);
-    if (how != BY_CLOSE)
-        check_truth(&c, how, struck);
+    struck = run_and_strike(&c, how, k);
     pl_task_unref(c.client);
     pl_task_unref(c.server);
     for (i = 0; i < c.handler_count; i++)

@@ -184,8 +184,7 @@ static pl_address seen_by(uint8_t family, const pl_address *address)
 
 static endpoint *listener_at(simulation *s, const pl_address *address)
 {
-    PL__LIST_EACH(node, &s->endpoints)
-    {
+    PL__LIST_EACH (node, &s->endpoints) {
         endpoint *e = (endpoint *)node;
         if (e->state == LISTENING && covers(e, address))
             return e;
@@ -195,8 +194,7 @@ static endpoint *listener_at(simulation *s, const pl_address *address)
 
 static bool port_is_used(simulation *s, uint16_t port)
 {
-    PL__LIST_EACH(node, &s->endpoints)
-    {
+    PL__LIST_EACH (node, &s->endpoints) {
         if (((endpoint *)node)->local.port == port)
             return true;
     }
@@ -575,8 +573,7 @@ static void run_cancelled(endpoint *e, pl__completion *c)
 static void run_completions(endpoint *e, enum direction direction, pl__list *finished)
 {
     bool one_is_done = false;
-    PL__LIST_EACH(node, &e->waiting[direction])
-    {
+    PL__LIST_EACH (node, &e->waiting[direction]) {
         pl__completion *c = (pl__completion *)node;
         bool is_first = node == pl__list_first(&e->waiting[direction]);
         bool can = is_first && !one_is_done && can_finish(e, c);
@@ -674,8 +671,7 @@ static int socket_open(simulation *s, pl__request *request)
 
 static bool overlaps_a_listener(simulation *s, const endpoint *e)
 {
-    PL__LIST_EACH(node, &s->endpoints)
-    {
+    PL__LIST_EACH (node, &s->endpoints) {
         const endpoint *other = (const endpoint *)node;
         if (other != e && other->state == LISTENING && (covers(other, &e->local) || covers(e, &other->local)))
             return true;
