@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/** One argument. Exactly one of number, text and flag is set. */
+/** One argument; made by the macros below. Exactly one of number, text and flag is set. */
 struct argument {
     const char *name;    /* "--port"; without dashes: an argument known by its place, such as "folder" */
     const char *meaning; /* for --help */
@@ -20,6 +20,19 @@ struct argument {
     const char **text; /* wants any text */
     bool *flag;        /* wants no value */
 };
+
+#define ARGUMENT_NUMBER(name, meaning, variable, least, most)                                                          \
+    {                                                                                                                  \
+        name, meaning, variable, least, most, NULL, NULL                                                               \
+    }
+#define ARGUMENT_TEXT(name, meaning, variable)                                                                         \
+    {                                                                                                                  \
+        name, meaning, NULL, 0, 0, variable, NULL                                                                      \
+    }
+#define ARGUMENT_FLAG(name, meaning, variable)                                                                         \
+    {                                                                                                                  \
+        name, meaning, NULL, 0, 0, NULL, variable                                                                      \
+    }
 
 enum { ARGUMENTS_GO_ON = -1 };
 

@@ -50,12 +50,12 @@ static void print_results(void);
 int main(int argc, char **argv)
 {
     const struct argument table[] = {
-        {.name = "--host", .meaning = "the server's name or address", .text = &host},
-        {.name = "--port", .meaning = "the server's port", .number = &port, .least = 1, .most = 65535},
-        {.name = "--connections", .meaning = "how many", .number = &connections, .least = 1, .most = 100000},
-        {.name = "--seconds", .meaning = "for how long", .number = &seconds, .least = 1, .most = 86400},
-        {.name = "--size", .meaning = "bytes of a message", .number = &message_size, .least = 1, .most = 1 << 24},
-        {.name = "--chaos", .meaning = "resets one connection a second", .flag = &chaos},
+        ARGUMENT_TEXT("--host", "the server's name or address", &host),
+        ARGUMENT_NUMBER("--port", "the server's port", &port, 1, 65535),
+        ARGUMENT_NUMBER("--connections", "how many", &connections, 1, 100000),
+        ARGUMENT_NUMBER("--seconds", "for how long", &seconds, 1, 86400),
+        ARGUMENT_NUMBER("--size", "bytes of a message", &message_size, 1, 1 << 24),
+        ARGUMENT_FLAG("--chaos", "resets one connection a second", &chaos),
     };
     int code = arguments_read(argc, argv, "Loads an echo server and verifies what comes back.", table,
                               sizeof table / sizeof table[0]);

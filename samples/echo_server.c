@@ -22,13 +22,9 @@ static int64_t echo(void *arg);
 int main(int argc, char **argv)
 {
     const struct argument table[] = {
-        {.name = "--port", .meaning = "where to listen; 0: any", .number = &port, .least = 0, .most = 65535},
-        {.name = "--host", .meaning = "address to listen on", .text = &host},
-        {.name = "--max-connections",
-         .meaning = "more than these are closed at once",
-         .number = &max_connections,
-         .least = 1,
-         .most = 1000000},
+        ARGUMENT_NUMBER("--port", "where to listen; 0: any", &port, 0, 65535),
+        ARGUMENT_TEXT("--host", "address to listen on", &host),
+        ARGUMENT_NUMBER("--max-connections", "more than these are closed at once", &max_connections, 1, 1000000),
     };
     int code =
         arguments_read(argc, argv, "Sends back whatever it gets, over TCP.", table, sizeof table / sizeof table[0]);

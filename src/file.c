@@ -166,6 +166,8 @@ int pl__file_check(const pl_file *file, const pl_loop *loop)
 {
     if (file->closed)
         return PL_ECLOSED;
+    if (file->info.kind == PL_FILE_FOLDER)
+        return PL_EISDIR;
     return file->loop == loop ? PL_OK : PL_EINVAL;
 }
 
@@ -270,8 +272,7 @@ static void stat_finished(pl__completion *completion)
     int64_t result = take_job(op, &job);
     if (result >= 0)
         *(pl_file_info *)op->output = job->as.file_stat.info;
-    if (job)
-        pl__job_destroy(job);
+    pl__job_destroy(job);
     pl__op_end(op, result, system_error);
 }
 

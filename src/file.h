@@ -6,7 +6,7 @@
 
 #include "op.h"
 
-/* PL_OK; PL_ECLOSED: it was closed; PL_EINVAL: it is of another loop. */
+/* Whether its bytes can be sent: PL_OK; PL_ECLOSED: it was closed; PL_EISDIR; PL_EINVAL: it is of another loop. */
 int pl__file_check(const pl_file *file, const pl_loop *loop);
 uintptr_t pl__file_object(const pl_file *file);
 

@@ -37,7 +37,8 @@ int pl_group_begin_here(pl_group *group, int flags, const char *where)
     if (opened < 0)
         return opened;
     *inner = (struct pl__group){.scope = inner->scope, .flags = flags, .state = PL__GROUP_OPEN};
-    inner->loop = inner->scope.task->future.loop;
+    inner->parent = inner->scope.task;
+    inner->loop = inner->parent->future.loop;
     pl__list_init(&inner->children);
     if (cancel_early)
         group_abort(inner);

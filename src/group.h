@@ -10,6 +10,7 @@ enum pl__group_state { PL__GROUP_NONE, PL__GROUP_OPEN, PL__GROUP_ENDING, PL__GRO
 struct pl__group {
     pl__scope scope; /* of the body */
     pl_loop *loop;
+    pl_task *parent;
     pl__list children;
     size_t count;
     pl_future idle;      /* the end waits for it: no child is left */

@@ -14,9 +14,8 @@
 
 enum {
     PL__TASK_BUDGET = 256,
-    PL__POLLS_SKIPPED = 64,            /* iterations that may pass without a poll while there is ready work, */
-    PL__POLL_SKIP_NANOSECONDS = 50000, /* and for how long; */
-    PL__SKIPS_PER_CLOCK = 8            /* which is looked at once in so many, since reading a clock costs too */
+    PL__POLLS_SKIPPED = 64,           /* iterations that may pass without a poll while there is ready work, */
+    PL__POLL_SKIP_NANOSECONDS = 50000 /* and for how long */
 };
 
 static PL__THREAD_LOCAL pl_loop *running_loop;
@@ -249,11 +248,8 @@ static void poll_and_deliver(pl_loop *loop, int64_t deadline)
 
 static bool may_skip_poll(pl_loop *loop)
 {
-    if (loop->stopping || loop->skipped >= PL__POLLS_SKIPPED)
-        return false;
-    if (loop->skipped % PL__SKIPS_PER_CLOCK != 0)
-        return true;
-    return pl__loop_now(loop) - loop->polled < PL__POLL_SKIP_NANOSECONDS;
+    return !loop->stopping && loop->skipped < PL__POLLS_SKIPPED &&
+           pl__loop_now(loop) - loop->polled < PL__POLL_SKIP_NANOSECONDS;
 }
 
 /* With ready work the system is asked only now and then: a poll costs more than most callbacks. */

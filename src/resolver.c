@@ -21,8 +21,7 @@ static void resolve_finished(pl__completion *completion)
             result = (int64_t)op->as.resolve.capacity;
         memcpy(op->output, job->as.resolve.addresses, (size_t)result * sizeof(pl_address));
     }
-    if (job)
-        pl__job_destroy(job);
+    pl__job_destroy(job);
     pl__op_end(op, result, system_error);
 }
 

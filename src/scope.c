@@ -42,10 +42,10 @@ void pl__scope_close(pl__scope *scope)
         pl__scope_panic(scope, "is ended outside its task");
     if (task->scope != scope)
         pl__scope_panic(task->scope, "is still open when one around it ends");
-    if (scope->cancelled)
-        task->cancels_ignored = 0; /* it was heeded in the end */
     task->scope = scope->outer;
     scope->task = NULL;
+    if (scope->cancelled && !pl__task_is_cancelled_by_level(task))
+        task->cancels_ignored = 0; /* it was heeded in the end */
 }
 
 void pl__scope_cancel(pl__scope *scope)

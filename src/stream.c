@@ -127,7 +127,7 @@ static void read_finished(pl__completion *completion)
     int64_t result = pl__completion_take(completion);
     if (result > 0)
         stream->bytes_read += result;
-    else if (result != PL_ECANCELED)
+    else if (result != PL_ECANCELED && result != PL_ENOMEM)
         stream->ended = true;
     if (result > 0 && op->output)
         result = lend(stream, op, completion->as.receive.data, result);
@@ -410,38 +410,33 @@ static int64_t total_size(const pl_buffer *buffers, size_t count)
     return (int64_t)total;
 }
 
-int pl_write_buffers_start(pl_op *op, pl_stream *stream, const pl_buffer *buffers, size_t count)
+/* Queues a write of `count` buffers; `buffers` NULL: of the one given. */
+static int write_start(pl_op *op, pl_stream *stream, const pl_buffer *buffers, size_t count, pl_buffer single)
 {
-    int64_t size = op && stream && (buffers || !count) ? total_size(buffers, count) : PL_EINVAL;
-    if (size < 0)
-        return (int)size;
-    int checked = check_write(op, stream);
+    int64_t size = op && stream ? total_size(buffers ? buffers : &single, count) : PL_EINVAL;
+    int checked = size < 0 ? (int)size : check_write(op, stream);
     if (checked < 0)
         return checked;
     pl__op *inner = pl__op_begin(op, stream->loop, &write_type, stream, NULL);
     inner->as.write.size = size;
-    inner->completion.as.send.buffers = buffers;
+    inner->as.write.single = single;
+    inner->completion.as.send.buffers = buffers ? buffers : &inner->as.write.single;
     inner->completion.as.send.count = count;
     advance(&inner->completion, 0);
     enqueue(inner);
     return PL_OK;
 }
 
+int pl_write_buffers_start(pl_op *op, pl_stream *stream, const pl_buffer *buffers, size_t count)
+{
+    if (!buffers && count)
+        return PL_EINVAL;
+    return write_start(op, stream, buffers, count, (pl_buffer){NULL, 0});
+}
+
 int pl_write_start(pl_op *op, pl_stream *stream, const void *data, size_t size)
 {
-    if (!op || !stream || (!data && size) || size > INT64_MAX)
-        return PL_EINVAL;
-    int checked = check_write(op, stream);
-    if (checked < 0)
-        return checked;
-    pl__op *inner = pl__op_begin(op, stream->loop, &write_type, stream, NULL);
-    inner->as.write.size = (int64_t)size;
-    inner->as.write.single = (pl_buffer){data, size};
-    inner->completion.as.send.buffers = &inner->as.write.single;
-    inner->completion.as.send.count = 1;
-    advance(&inner->completion, 0);
-    enqueue(inner);
-    return PL_OK;
+    return write_start(op, stream, NULL, 1, (pl_buffer){data, size});
 }
 
 int pl_stream_send_file_start(pl_op *op, pl_stream *stream, pl_file *file, int64_t offset, int64_t size)
@@ -676,6 +671,18 @@ bool pl__op_lingers(const pl__op *op)
     return stream->closed && !stream->dropping;
 }
 
+/* The loop does not wait for more input, nor for ever for what a closed stream still has to write. */
+static void hurry(pl_stream *stream)
+{
+    pl__loop_cancel(stream->loop, &stream->drain);
+    if (stream->linger <= PL_SECONDS(PL__LINGER_SECONDS))
+        return;
+    stream->linger = PL_SECONDS(PL__LINGER_SECONDS);
+    (void)pl__timer_stop(&stream->linger_timer);
+    if (!arm_linger(stream))
+        drop_writes(stream);
+}
+
 void pl__streams_close(pl_loop *loop)
 {
     PL__LIST_EACH (node, &loop->streams) {
@@ -683,7 +690,7 @@ void pl__streams_close(pl_loop *loop)
         if (!stream->closed)
             begin_close(stream, true);
         else
-            pl__loop_cancel(stream->loop, &stream->drain);
+            hurry(stream);
     }
 }
 

@@ -342,15 +342,34 @@ static int64_t wait_for(pl_task *task, pl_future *future)
     return result;
 }
 
+/* Whether the other task is this one, or cannot end before it: a group of it contains this one. */
+static bool is_self_or_ancestor(const pl_task *other, const pl_task *task)
+{
+    for (; task; task = task->group ? task->group->parent : NULL) {
+        if (task == other)
+            return true;
+    }
+    return false;
+}
+
 /* Whether the future's task waits, through any number of others, for this one. */
 static bool waits_for(const pl_future *future, const pl_task *task)
 {
     while (future && future->type == &task_type) {
-        if (future == &task->future)
+        const pl_task *other = PL__CONTAINER_OF(future, pl_task, future);
+        if (is_self_or_ancestor(other, task))
             return true;
-        future = PL__CONTAINER_OF(future, pl_task, future)->waiting_for;
+        future = other->waiting_for;
     }
     return false;
+}
+
+/* The task has had many results without waiting. A level does not end such a wait, but that it goes on is counted. */
+static void give_way(pl_task *task)
+{
+    if (pl__task_is_cancelled_by_level(task))
+        count_ignored(task);
+    take_turns(task);
 }
 
 int64_t pl_await(pl_future *future)
@@ -367,7 +386,7 @@ int64_t pl_await(pl_future *future)
     if (pl__future_is_done(future)) {
         pl__future_hold(future);
         if (--task->budget == 0)
-            take_turns(task);
+            give_way(task);
         return take_and_let_go(future);
     }
     if (pl__future_is_busy(future))
@@ -465,10 +484,24 @@ static bool task_future_cancel(pl_future *future)
     return pl_task_cancel(pl__task_of_future(future)) != 0;
 }
 
+/* The task that this one waits for and would pass a cancel on to. */
+static pl_task *next_in_chain(const pl_task *task)
+{
+    pl_future *future = task->waiting_for;
+    if (!future || future->type != &task_type || pl__future_is_done(future) || pl__task_is_shielded(task))
+        return NULL;
+    return pl__task_of_future(future);
+}
+
 int pl_task_cancel(pl_task *task)
 {
     if (!task || pl__loop_check_thread(task->future.loop) < 0 || pl__future_is_done(&task->future))
         return 0;
+    /* Down a chain of tasks that wait for one another, in a loop: it may be longer than a stack is deep. */
+    for (pl_task *next; (next = next_in_chain(task)); task = next) {
+        task->cancelling++;
+        task->edge_passed_on = true;
+    }
     task->cancelling++;
     if (task->waiting_for && !pl__task_is_shielded(task) && pl__future_cancel(task->waiting_for))
         task->edge_passed_on = true;

@@ -89,6 +89,8 @@ const char *pl__job_string(pl__job *job, const char *text)
 
 void pl__job_destroy(pl__job *job)
 {
+    if (!job)
+        return;
     PL__CHECK(job->state == JOB_IDLE && !pl__node_is_linked(&job->node));
     if (job->size)
         pl__release(job, job->size);

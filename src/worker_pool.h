@@ -68,7 +68,7 @@ struct pl__job {
 /* A job with room for the strings it will refer to: pl__job_string copies one in. NULL: out of memory. */
 pl__job *pl__job_create(uint8_t kind, size_t strings_size);
 const char *pl__job_string(pl__job *job, const char *text); /* NULL gives NULL */
-void pl__job_destroy(pl__job *job);                         /* `drop` of a job that yields nothing but itself */
+void pl__job_destroy(pl__job *job); /* `drop` of a job that yields nothing but itself; NULL is allowed */
 
 /* The system calls, one per WORKER kind, in src/win and src/posix: run on a worker, return the result, set
  * job->system_error. */

@@ -443,6 +443,7 @@ GROUP_CASE(the_bodys_error_comes_before_the_errors_it_caused)
     CHECK_EQ_INT(pl_yield(), PL_OK);
     CHECK_EQ_INT(pl_group_end(&group, PL_EIO), PL_EIO);
     EXPECT_TRACE(f, "clean ");
+    EXPECT_REPORTS(f, "PL_EPIPE "); /* an error that is not the verdict is told to somebody */
     return 0;
 }
 
@@ -469,6 +470,7 @@ GROUP_CASE(of_several_errors_the_first_is_the_verdict)
     spawn(f, yield_then_fail);
     CHECK_EQ_INT(pl_group_end(&group, 0), PL_EIO);
     EXPECT_TRACE(f, "fail clean ");
+    EXPECT_REPORTS(f, "PL_EPIPE ");
     return 0;
 }
 
@@ -589,6 +591,51 @@ GROUP_CASE(a_supervising_group_reports_each_error_once_and_no_cancel)
     fixture_release_slots(f);
     EXPECT_REPORTS(f, "PL_EIO PL_EIO ");
     return 0;
+}
+
+GROUP_CASE(an_error_of_the_body_cancels_the_children_of_a_supervising_group_too)
+{
+    fixture *f = arg;
+    pl_group group = {0};
+    begin(f, &group, PL_GROUP_SUPERVISE);
+    spawn(f, sleep_for_ever);
+    CHECK_EQ_INT(pl_yield(), PL_OK);
+    CHECK_EQ_INT(pl_group_end(&group, PL_EPIPE), PL_EPIPE);
+    EXPECT_TRACE(f, "PL_ECANCELED ");
+    return 0;
+}
+
+/* The body is cancelled, its children not yet: it may let them finish. */
+static int64_t let_children_finish(void *arg)
+{
+    fixture *f = arg;
+    pl_group group = {0};
+    begin(f, &group, f->counts[7]);
+    spawn(f, await_first);
+    CHECK_EQ_INT(pl_sleep(PL_FOREVER), PL_ECANCELED);
+    note(f, "body");
+    while (pl_group_size(&group) > 0)
+        CHECK_EQ_INT(pl_yield(), PL_OK);
+    return pl_group_end(&group, PL_ECANCELED);
+}
+
+TEST_CASE(a_cancel_of_the_body_does_not_reach_the_children_before_the_end)
+{
+    for (int flags = PL_GROUP_FAIL_FAST; flags <= PL_GROUP_SUPERVISE; flags++) {
+        fixture f;
+        REQUIRE(fixture_open(&f, t));
+        f.counts[7] = flags;
+        new_future(&f, 0);
+        start_slot(&f, 0, let_children_finish);
+        turn(&f, 2);
+        CHECK_EQ_INT(pl_task_cancel(f.tasks[0]), 1);
+        turn(&f, 5);
+        EXPECT_TRACE(&f, "body ");
+        CHECK_EQ_INT(pl_future_set_result(f.futures[0], 4), PL_OK);
+        CHECK_EQ_INT(finish_task(&f, f.tasks[0]), PL_ECANCELED);
+        EXPECT_TRACE(&f, "4 ");
+        fixture_close(&f);
+    }
 }
 
 /* --- Cancelling the group ----------------------------------------------------------------------------------------- */
@@ -789,6 +836,7 @@ TEST_CASE(errors_go_before_a_cancel_from_outside)
     turn(&f, 2);
     CHECK_EQ_INT(pl_task_cancel(f.tasks[0]), 1);
     CHECK_EQ_INT(finish_task(&f, f.tasks[0]), PL_EPIPE);
+    EXPECT_REPORTS(&f, "PL_EPIPE PL_EPIPE "); /* the other two */
     fixture_close(&f);
 }
 
@@ -894,6 +942,7 @@ TEST_CASE(a_cancel_goes_through_nested_groups)
     CHECK_EQ_INT(finish_task(&f, f.tasks[0]), PL_EPIPE);
     CHECK(strstr(f.trace, "clean clean clean PL_EPIPE ") != NULL);
     CHECK(strstr(f.trace, "PL_ECANCELED ") != NULL);
+    EXPECT_REPORTS(&f, "PL_EPIPE PL_EPIPE ");
     fixture_close(&f);
 }
 
@@ -1217,6 +1266,53 @@ TEST_CASE(a_cancel_at_the_root_ends_a_tree_of_groups)
     fixture_close(&f);
 }
 
+typedef struct nest {
+    fixture *f;
+    int left;
+    int ended;
+} nest;
+
+static int64_t nest_one_more(void *arg)
+{
+    nest *n = arg;
+    pl_group group = {0};
+    int64_t rc;
+    if (n->left-- == 0) {
+        rc = pl_await(n->f->futures[0]);
+        n->ended++;
+        return rc;
+    }
+    CHECK_EQ_INT(pl_group_begin(&group, PL_GROUP_FAIL_FAST), PL_OK);
+    CHECK_EQ_INT(pl_group_spawn(&group, nest_one_more, n, NULL), PL_OK);
+    rc = pl_group_end(&group, 0);
+    n->ended++;
+    return rc;
+}
+
+static int64_t cancel_the_nest(void *arg)
+{
+    pl_task *task = arg;
+    CHECK_EQ_INT(pl_task_cancel(task), 1);
+    return 0;
+}
+
+/* From inside a task: its stack is no deep one. */
+TEST_CASE(a_cancel_runs_down_a_long_chain_of_groups)
+{
+    fixture f;
+    const int count = scaled(10000);
+    nest n = {.f = &f, .left = count};
+    REQUIRE(fixture_open(&f, t));
+    new_future(&f, 0);
+    f.tasks[0] = start_task(&f, nest_one_more, &n);
+    turn(&f, count + 2);
+    CHECK_EQ_INT(n.left, -1);
+    CHECK_EQ_INT(run_task(&f, cancel_the_nest, f.tasks[0]), 0);
+    CHECK_EQ_INT(finish_task(&f, f.tasks[0]), PL_ECANCELED);
+    CHECK_EQ_INT(n.ended, count + 1);
+    fixture_close(&f);
+}
+
 /* --- Misuse ------------------------------------------------------------------------------------------------------- */
 
 /* test_taskgroup_without_parent_task, test_taskgroup_not_entered */
@@ -1343,6 +1439,8 @@ TEST_SUITE(group, TEST_BACKENDS_ALL,
            CASE(an_error_of_a_child_counts_as_looked_at),
            CASE(a_supervising_group_reports_errors_and_cancels_nobody),
            CASE(a_supervising_group_reports_each_error_once_and_no_cancel),
+           CASE(an_error_of_the_body_cancels_the_children_of_a_supervising_group_too),
+           CASE(a_cancel_of_the_body_does_not_reach_the_children_before_the_end),
            CASE(a_cancelled_group_ends_without_an_error),
            CASE(a_cancelled_group_keeps_the_result_of_a_body_that_ended_well),
            CASE(a_child_may_cancel_its_group_while_it_ends),
@@ -1369,6 +1467,7 @@ TEST_SUITE(group, TEST_BACKENDS_ALL,
            CASE(a_child_whose_limit_ran_out_fails_the_group),
            CASE(a_limit_in_a_child_is_not_to_blame_for_the_groups_cancel),
            CASE(a_cancel_at_the_root_ends_a_tree_of_groups),
+           CASE(a_cancel_runs_down_a_long_chain_of_groups),
            CASE(outside_of_a_task_there_is_no_group),
            CASE(a_group_that_was_not_begun_or_has_ended_takes_no_child_and_drops_it),
            CASE(a_group_that_is_begun_is_busy),

@@ -81,6 +81,7 @@ void handles_warm_up(void)
     if (TrySubmitThreadpoolCallback(do_nothing, done, NULL))
         WaitForSingleObject(done, INFINITE);
     CloseHandle(done);
+    OutputDebugStringA(""); /* as GoogleTest does with what fails and what is skipped */
 }
 
 /* The system's own locks make a semaphore when two threads first meet at one, and keep it. */

@@ -229,6 +229,7 @@ int main(int argc, char **argv)
     testing::InitGoogleTest(&argc, argv);
     register_all();
     handles_warm_up();
+    testing::ScopedTrace(__FILE__, __LINE__, ""); /* on Windows the first one opens a handle of this thread for good */
     const int failed = RUN_ALL_TESTS();
     const bool few_skipped = report();
     return failed != 0 || !few_skipped;

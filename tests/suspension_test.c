@@ -14,6 +14,7 @@
 #include "folders.h"
 #include "harness.h"
 #include "loopback.h"
+#include "system.h"
 
 #define FILE_NAME "suspension_test_file"
 
@@ -551,6 +552,10 @@ TEST_CASE(who_serves_files_is_cancelled_at_each_wait)
 
 TEST_CASE(who_fetches_files_is_cancelled_at_each_wait)
 {
+    if (system_is_wine()) {
+        t_skip(t, "under Wine TransmitFile to a peer that has closed does not end");
+        return;
+    }
     run_files(t, BY_CLIENT);
 }
 

@@ -122,8 +122,8 @@ typedef struct pl_buffer {
     size_t size;
 } pl_buffer;
 
-/** Where the library gets memory from. `release` and `reallocate` are told the size of what they get back.
- *  Every member is called from any thread that uses the library, at the same time. */
+/** Where the library gets memory from. `release` and `reallocate` are told the size of what they get back. Every
+ *  member is called from any thread that uses the library, at the same time. */
 typedef struct pl_allocator {
     void *(*allocate)(void *context, size_t size); /* NULL: none left */
     void *(*reallocate)(void *context, void *memory, size_t old_size, size_t new_size);
@@ -131,8 +131,8 @@ typedef struct pl_allocator {
     void *context;
 } pl_allocator;
 
-/** Sets the allocator of the process, before anything else of the library is used.
- *  PL_EINVAL: a member is NULL. PL_ESTATE: memory of the present allocator is in use. NULL sets the default. */
+/** Sets the allocator of the process, before anything else of the library is used. PL_EINVAL: a member is NULL.
+ *  PL_ESTATE: memory of the present allocator is in use. NULL sets the default. */
 PL_API int pl_set_allocator(const pl_allocator *allocator);
 
 /** Bytes that the library holds now, of all loops. For tests of leaks, and for metrics. Any thread. */

@@ -38,8 +38,8 @@ typedef struct pl_file_options {
                             in it. Safe against links that change in between: it is the open file that is asked. */
 } pl_file_options;
 
-/** Opens an existing file or folder for reading. Task call (suspends). Never waits for the other end of a pipe or for a
- *  device: such are opened as PL_FILE_OTHER or refused.
+/** Opens an existing file or folder for reading. Task call (suspends). Never waits for the other end of a pipe or
+ *  for a device: such are opened as PL_FILE_OTHER or refused.
  *  @return PL_OK; PL_ENOENT, PL_EACCES, PL_EMFILE, PL_ECANCELED ...   Cancel: abandonable. */
 PL_API int64_t pl_file_open(pl_file **file, const char *path, const pl_file_options *options);
 

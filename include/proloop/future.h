@@ -30,21 +30,22 @@ PL_API int pl_future_create(pl_future **future, pl_loop *loop);
 PL_API pl_future *pl_future_ref(pl_future *future);
 PL_API void pl_future_unref(pl_future *future);
 
-/** Makes it done. PL_ECANCELED as an error makes it cancelled, so that the result of a wait can be passed on as it is.
- *  @return PL_OK; PL_EINVAL: the result is negative, or the error is not; PL_ESTATE: it is done already, or it belongs to a
- *  task or an operation. */
+/** Makes it done. PL_ECANCELED as an error makes it cancelled, so that the result of a wait can be passed on as it
+ *  is.
+ *  @return PL_OK; PL_EINVAL: the result is negative, or the error is not; PL_ESTATE: it is done already, or it
+ *  belongs to a task or an operation. */
 PL_API int pl_future_set_result(pl_future *future, int64_t result);
 PL_API int pl_future_set_error(pl_future *future, int64_t error);
 
-/** Makes it done with a pointer; pl_await and pl_future_result give 0. @param drop  gets the pointer if nobody takes it
- *  (and at once if this call fails); may be NULL. */
+/** Makes it done with a pointer; pl_await and pl_future_result give 0. @param drop  gets the pointer if nobody takes
+ *  it (and at once if this call fails); may be NULL. */
 PL_API int pl_future_set_pointer(pl_future *future, void *pointer, pl_drop_fn *drop);
 
 /** The pointer, which is the caller's from now on; NULL: there is none, or it was taken. */
 PL_API void *pl_future_take_pointer(pl_future *future);
 
-/** Cancels it. A plain future: at once, its waiters get PL_ECANCELED. One of a task or an operation: a request, its end
- *  is the answer. @return 1: cancelled, or asked for; 0: it was done already. */
+/** Cancels it. A plain future: at once, its waiters get PL_ECANCELED. One of a task or an operation: a request, its
+ *  end is the answer. @return 1: cancelled, or asked for; 0: it was done already. */
 PL_API int pl_future_cancel(pl_future *future);
 
 /** enum pl_future_state. */
@@ -53,8 +54,8 @@ PL_API int pl_future_state(const pl_future *future);
 /** The result of a future that is done: >= 0 or PL_E... (PL_ECANCELED if cancelled); PL_ESTATE: it is pending. */
 PL_API int64_t pl_future_result(pl_future *future);
 
-/** Calls fn(arg) through the ready queue when the future is done (if it is already: in the next iteration). `callback`
- *  is the caller's memory, zeroed; pl_callback_cancel takes it back.
+/** Calls fn(arg) through the ready queue when the future is done (if it is already: in the next iteration).
+ *  `callback` is the caller's memory, zeroed; pl_callback_cancel takes it back.
  *  @return PL_OK; PL_EBUSY: the callback is in use, or the future is an operation's and has a waiter. */
 PL_API int pl_future_add_done_callback(pl_future *future, pl_callback *callback, pl_callback_fn *fn, void *arg);
 

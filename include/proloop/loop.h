@@ -25,8 +25,8 @@ typedef struct pl_future pl_future;
 /** What a loop calls. */
 typedef void pl_callback_fn(void *arg);
 
-/** Something nobody was there to be told: an error no one looked at, an accept that failed, a task that would not end.
- *  Valid during the handler's call. */
+/** Something nobody was there to be told: an error no one looked at, an accept that failed, a task that would not
+ *  end. Valid during the handler's call. */
 typedef struct pl_report {
     const char *message;  /* one line of English */
     int64_t error;        /* PL_E... or 0 */
@@ -57,8 +57,8 @@ typedef struct pl_loop_options {
 PL_API int pl_loop_create_checked(pl_loop **loop, const pl_loop_options *options, uint32_t abi);
 
 /** Ends a loop: cancels its tasks and lets them end, closes its listeners and streams, cancels what is in flight and
- *  waits for that, drops the callbacks that are still to come, and frees it. Its remotes say PL_ECLOSED from now on. A
- *  task that ignores its cancel a thousand times is reported and left behind with its stack.
+ *  waits for that, drops the callbacks that are still to come, and frees it. Its remotes say PL_ECLOSED from now on.
+ *  A task that ignores its cancel a thousand times is reported and left behind with its stack.
  *  @return PL_OK, also for NULL; PL_EBUSY: the loop is running; PL_ETHREAD: it is bound to another thread;
  *  PL_ESTATE: a task would not end. */
 PL_API int pl_loop_close(pl_loop *loop);
@@ -77,14 +77,15 @@ PL_API int pl_loop_run_once(pl_loop *loop, pl_duration limit);
 /** Makes run_forever return after the present iteration; before a run: after one iteration that does not wait. */
 PL_API int pl_loop_stop(pl_loop *loop);
 
-/** The time on the loop's clock, which never goes back; deadlines are points on it. PL_EINVAL: NULL, or a closed loop. */
+/** The time on the loop's clock, which never goes back; deadlines are points on it. PL_EINVAL: NULL, or a closed
+ *  loop. */
 PL_API pl_duration pl_loop_time(pl_loop *loop);
 
 /** The loop that runs in this thread; NULL: none. Any thread. Never inherited by a child made by fork. */
 PL_API pl_loop *pl_loop_running(void);
 
-/** The loop of the main thread, made at the first call; PL_ETHREAD in any other thread, which makes its own.
- *  Close it like any other; the next call makes a new one. */
+/** The loop of the main thread, made at the first call; PL_ETHREAD in any other thread, which makes its own. Close
+ *  it like any other; the next call makes a new one. */
 PL_API int pl_loop_default(pl_loop **loop);
 
 /** The name of the backend that serves this loop: "iocp", "epoll", "sim". */
@@ -118,8 +119,8 @@ typedef struct pl_timer {
     } opaque;
 } pl_timer;
 
-/** Calls fn(arg) once, when `delay` has passed and never before; <= 0: in the next iteration. Timers of equal deadline
- *  run in the order in which they were started. A running timer is started anew.
+/** Calls fn(arg) once, when `delay` has passed and never before; <= 0: in the next iteration. Timers of equal
+ *  deadline run in the order in which they were started. A running timer is started anew.
  *  @param loop  NULL: the running loop
  *  @return PL_OK, PL_ENOMEM, PL_EINVAL, PL_ENOLOOP, PL_ETHREAD.   asyncio: loop.call_later. */
 PL_API int pl_timer_start(pl_timer *timer, pl_loop *loop, pl_duration delay, pl_callback_fn *fn, void *arg);
@@ -142,7 +143,7 @@ PL_API void pl_remote_unref(pl_remote *remote);
 
 /** As pl_call_soon, from any thread. Wakes the loop; many calls wake it once.
  *  @param drop  called with `arg`, on the loop's thread, if the loop is closed before; on this thread, if this call
- *               fails; may be NULL
+ *  fails; may be NULL
  *  @return PL_OK, PL_ENOMEM, PL_EINVAL, PL_ECLOSED: the loop is gone.   asyncio: loop.call_soon_threadsafe. */
 PL_API int pl_call_soon_threadsafe(pl_remote *remote, pl_callback_fn *fn, void *arg, pl_drop_fn *drop);
 

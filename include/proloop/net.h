@@ -33,15 +33,16 @@ enum { PL_ADDRESS_TEXT_SIZE = 64 /* enough for "[IPv6%zone]:65535" and its NUL *
 PL_API int pl_address_parse(pl_address *address, const char *text, uint16_t port);
 
 /** Writes "127.0.0.1:80" or "[::1]:80". Any thread.
- *  @return the length without the NUL; PL_EINVAL: no address, or `size` is too small (PL_ADDRESS_TEXT_SIZE never is). */
+ *  @return the length without the NUL; PL_EINVAL: no address, or `size` is too small (PL_ADDRESS_TEXT_SIZE never
+ *  is). */
 PL_API int pl_address_format(const pl_address *address, char *text, size_t size);
 
 /** Resolves a name without blocking the loop. Task call (suspends).
  *  @param host  UTF-8 name or address in text form; NULL: the wildcard address
  *  @param family  PL_IPV4, PL_IPV6, or 0 for both
  *  @param addresses  room for `capacity` of them; in the order the system prefers
- *  @return how many were found and stored (>= 1); PL_ENAME, PL_ENAMEAGAIN, PL_ECANCELED, ...
- *  Cancel: abandonable; the system's call runs on unobserved. asyncio: loop.getaddrinfo. */
+ *  @return how many were found and stored (>= 1); PL_ENAME, PL_ENAMEAGAIN, PL_ECANCELED, ... Cancel: abandonable;
+ *  the system's call runs on unobserved. asyncio: loop.getaddrinfo. */
 PL_API int64_t pl_resolve(const char *host, uint16_t port, int family, pl_address *addresses, size_t capacity);
 
 /** The same, started: the result arrives by the operation. `addresses` must live until it is done. */
@@ -63,29 +64,30 @@ typedef struct pl_listen_options {
  *  @param host  an address in text form, or a name (then this is a task call and suspends); NULL: every address
  *  @param port  0: the system chooses; pl_listener_address tells
  *  @param options  NULL: defaults
- *  @return PL_OK, PL_EADDRINUSE, PL_EADDRNOTAVAIL, PL_EACCES, PL_EINVAL, PL_ENOLOOP, ...
- *  asyncio: loop.create_server; Win32: socket, bind, listen. */
+ *  @return PL_OK, PL_EADDRINUSE, PL_EADDRNOTAVAIL, PL_EACCES, PL_EINVAL, PL_ENOLOOP, ... asyncio:
+ *  loop.create_server; Win32: socket, bind, listen. */
 PL_API int64_t pl_tcp_listen(pl_listener **listener, const char *host, uint16_t port, const pl_listen_options *options);
 
 /** Where it listens, the port the system chose included. */
 PL_API int pl_listener_address(pl_listener *listener, pl_address *address);
 
-/** Waits for a connection. Task call (suspends).
- *  Several accepts are always under way in the system; what they took waits here, so a cancel loses no connection. A
- *  peer that left before it was accepted is passed over. Without handles (PL_EMFILE) accepting pauses and goes on.
- *  @return PL_OK and a stream of this loop, which the caller owns; PL_ECLOSED: the listener was closed; PL_ECANCELED. */
+/** Waits for a connection. Task call (suspends). Several accepts are always under way in the system; what they took
+ *  waits here, so a cancel loses no connection. A peer that left before it was accepted is passed over. Without
+ *  handles (PL_EMFILE) accepting pauses and goes on.
+ *  @return PL_OK and a stream of this loop, which the caller owns; PL_ECLOSED: the listener was closed;
+ *  PL_ECANCELED. */
 PL_API int64_t pl_accept(pl_listener *listener, pl_stream **stream);
 
 /** The same, started. The stream stands in *stream when the operation is done with PL_OK. */
 PL_API int pl_accept_start(pl_op *op, pl_listener *listener, pl_stream **stream);
 
-/** Stops listening and gives the owner's reference back; waiting accepts get PL_ECLOSED, connections nobody
- * took are reset. Never suspends, never fails. On Windows the port is free again when the loop has gone
- * round. NULL is allowed. */
+/** Stops listening and gives the owner's reference back; waiting accepts get PL_ECLOSED, connections nobody took are
+ *  reset. Never suspends, never fails. On Windows the port is free again when the loop has gone round. NULL is
+ *  allowed. */
 PL_API void pl_listener_close(pl_listener *listener);
 
-/** A listener that was closed stays valid (its calls give PL_ECLOSED) while references are held: a task that
- * accepts holds one if another may close. */
+/** A listener that was closed stays valid (its calls give PL_ECLOSED) while references are held: a task that accepts
+ *  holds one if another may close. */
 PL_API pl_listener *pl_listener_ref(pl_listener *listener);
 PL_API void pl_listener_unref(pl_listener *listener);
 
@@ -96,9 +98,8 @@ typedef struct pl_connect_options {
 
 /** Connects to a TCP server. Task call (suspends). A name is resolved off the loop's thread; its addresses are tried
  *  one after another, and the last one's error is returned.
- *  @return PL_OK and a stream of the running loop, which the caller owns; PL_ECONNREFUSED, PL_ECONNTIMEDOUT, PL_ENAME,
- *  PL_ECANCELED (then nothing is left open), ...
- *  asyncio: open_connection; Win32: ConnectEx. */
+ *  @return PL_OK and a stream of the running loop, which the caller owns; PL_ECONNREFUSED, PL_ECONNTIMEDOUT,
+ *  PL_ENAME, PL_ECANCELED (then nothing is left open), ... asyncio: open_connection; Win32: ConnectEx. */
 PL_API int64_t pl_tcp_connect(pl_stream **stream, const char *host, uint16_t port, const pl_connect_options *options);
 
 /** Connects to one address, started. The stream stands in *stream when the operation is done with PL_OK. */

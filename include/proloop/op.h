@@ -36,8 +36,8 @@ PL_API pl_future *pl_op_future(pl_op *op);
 /** Nonzero from start until the result is there. */
 PL_API int pl_op_is_pending(const pl_op *op);
 
-/** Waits for the result. Task call. The same as pl_await(pl_op_future(op)). A cancel of the task cancels the operation;
- *  the call returns when it has ended. */
+/** Waits for the result. Task call. The same as pl_await(pl_op_future(op)). A cancel of the task cancels the
+ *  operation; the call returns when it has ended. */
 PL_API int64_t pl_op_await(pl_op *op);
 
 /** Asks for an early end. A request: the operation still ends once, by its future, with PL_ECANCELED if nothing had

@@ -32,20 +32,22 @@ PL_API int64_t pl_read(pl_stream *stream, void *data, size_t size);
 /** The same, started. */
 PL_API int pl_read_start(pl_op *op, pl_stream *stream, void *data, size_t size);
 
-/** Reads into a pooled buffer that is lent until pl_read_return: a connection that waits holds no memory.
- *  Task call (suspends). @return bytes, and *data shows them; 0 or an error: nothing was lent. PL_EBUSY: the last loan was
- *  not returned. */
+/** Reads into a pooled buffer that is lent until pl_read_return: a connection that waits holds no memory. Task call
+ *  (suspends). @return bytes, and *data shows them; 0 or an error: nothing was lent. PL_EBUSY: the last loan was not
+ *  returned. */
 PL_API int64_t pl_read_borrow(pl_stream *stream, const void **data);
 
 /** The same, started. */
 PL_API int pl_read_borrow_start(pl_op *op, pl_stream *stream, const void **data);
 
-/** Ends the loan; before pl_stream_close, unless a reference keeps the stream. @return PL_OK; PL_ESTATE: nothing is lent. */
+/** Ends the loan; before pl_stream_close, unless a reference keeps the stream. @return PL_OK; PL_ESTATE: nothing is
+ *  lent. */
 PL_API int pl_read_return(pl_stream *stream);
 
 /** Writes all of it. Task call (suspends while the system takes no more).
- *  @return PL_OK: all of it went out; PL_ECANCELED: either nothing happened, or the write side is broken (later writes:
- *  PL_EBROKEN) and pl_stream_bytes_written tells how far it came; PL_ECONNRESET, PL_EPIPE (after shutdown), PL_ECLOSED. */
+ *  @return PL_OK: all of it went out; PL_ECANCELED: either nothing happened, or the write side is broken (later
+ *  writes: PL_EBROKEN) and pl_stream_bytes_written tells how far it came; PL_ECONNRESET, PL_EPIPE (after shutdown),
+ *  PL_ECLOSED. */
 PL_API int64_t pl_write(pl_stream *stream, const void *data, size_t size);
 
 /** Writes several buffers as one. `buffers` itself must live until it is done. */
@@ -56,7 +58,8 @@ PL_API int pl_write_start(pl_op *op, pl_stream *stream, const void *data, size_t
 PL_API int pl_write_buffers_start(pl_op *op, pl_stream *stream, const pl_buffer *buffers, size_t count);
 
 /** Sends a part of a file without copying it through the program; in order with the writes. Task call (suspends).
- *  @return bytes, fewer than `size` only if the file ends before; errors as pl_write.   Win32: TransmitFile; asyncio: loop.sendfile. */
+ *  @return bytes, fewer than `size` only if the file ends before; errors as pl_write.   Win32: TransmitFile;
+ *  asyncio: loop.sendfile. */
 PL_API int64_t pl_stream_send_file(pl_stream *stream, pl_file *file, int64_t offset, int64_t size);
 
 /** The same, started. The file is kept open until it is done. */
@@ -82,8 +85,8 @@ PL_API void pl_stream_drop(void *stream);
 PL_API pl_stream *pl_stream_ref(pl_stream *stream);
 PL_API void pl_stream_unref(pl_stream *stream);
 
-/** How long a close may take until queued writes are out and the peer has closed too: 5 s unless set; 0: what
- * is queued is dropped, and nothing waited for. */
+/** How long a close may take until queued writes are out and the peer has closed too: 5 s unless set; 0: what is
+ *  queued is dropped, and nothing waited for. When the loop itself is closed it is 5 s at the most. */
 PL_API int pl_stream_set_linger(pl_stream *stream, pl_duration linger);
 
 /** TCP_NODELAY (on unless switched off), and keep-alive probes after so many seconds without traffic (0: off). */

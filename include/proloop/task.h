@@ -39,7 +39,8 @@ typedef struct pl_task_options {
     int eager;         /* nonzero, from inside a task or callback of the same loop: runs up to its first wait at once */
 } pl_task_options;
 
-/** Makes a task of fn(arg). It first runs in the next iteration. The loop owns it: it ends by itself or with the loop.
+/** Makes a task of fn(arg). It first runs in the next iteration. The loop owns it: it ends by itself or with the
+ *  loop.
  *  @param task  gets a reference to be given back by pl_task_unref; NULL: none wanted
  *  @return PL_OK; PL_EINVAL, PL_ENOMEM, PL_ENOLOOP, PL_ECLOSED, PL_ETHREAD.   asyncio: create_task. */
 PL_API int pl_spawn(pl_task **task, pl_task_fn *fn, void *arg, const pl_task_options *options);
@@ -57,11 +58,11 @@ PL_API pl_task *pl_task_current(void);
 PL_API const char *pl_task_name(const pl_task *task);
 PL_API pl_loop *pl_task_loop(const pl_task *task);
 
-/** Waits for a future. Suspends the task, unless the future is done. Cancelling the task cancels the future;
- * a plain one ends at once, a task or an operation when it has ended.
- *  @return its result; PL_ECANCELED; PL_ENOTASK outside a task; PL_EINVAL: a future of another loop;
- *  PL_EDEADLOCK: its own task, or one that waits for it; PL_EBUSY: an operation's future that has a waiter.
- * asyncio: await. */
+/** Waits for a future. Suspends the task, unless the future is done. Cancelling the task cancels the future; a plain
+ *  one ends at once, a task or an operation when it has ended.
+ *  @return its result; PL_ECANCELED; PL_ENOTASK outside a task; PL_EINVAL: a future of another loop; PL_EDEADLOCK:
+ *  its own task, or one that waits for it, as for the children of a group; PL_EBUSY: an operation's future that has
+ *  a waiter. asyncio: await. */
 PL_API int64_t pl_await(pl_future *future);
 
 /** pl_await(pl_task_future(task)). */
@@ -74,12 +75,12 @@ PL_API int pl_sleep_until(pl_duration deadline);
 /** Gives way: what is ready now runs first. Task call. @return PL_OK, PL_ECANCELED, PL_ENOTASK. */
 PL_API int pl_yield(void);
 
-/** Asks a task to end: its wait, or its next one, returns PL_ECANCELED, once. A task that has not run yet never runs,
- *  and drops its argument. A task may go on after it. @return 1: asked; 0: it is done.   asyncio: Task.cancel. */
+/** Asks a task to end: its wait, or its next one, returns PL_ECANCELED, once. A task that has not run yet never
+ *  runs, and drops its argument. A task may go on after it. @return 1: asked; 0: it is done.   asyncio: Task.cancel. */
 PL_API int pl_task_cancel(pl_task *task);
 
-/** How many cancels were asked for and not taken back; and takes one back (@return how many remain).
- *  asyncio: Task.cancelling, Task.uncancel. */
+/** How many cancels were asked for and not taken back; and takes one back (@return how many remain). asyncio:
+ *  Task.cancelling, Task.uncancel. */
 PL_API int pl_task_cancelling(const pl_task *task);
 PL_API int pl_task_uncancel(pl_task *task);
 
@@ -105,8 +106,8 @@ PL_API int pl_timeout_begin_here(pl_timeout *timeout, pl_duration limit, const c
 #define pl_timeout_begin_at(timeout, deadline) pl_timeout_begin_at_here((timeout), (deadline), PL_HERE)
 PL_API int pl_timeout_begin_at_here(pl_timeout *timeout, pl_duration deadline, const char *where);
 
-/** Moves the limit, counted from now; also from other tasks and callbacks of the loop. PL_ESTATE: it has run out, or was
- *  not begun. */
+/** Moves the limit, counted from now; also from other tasks and callbacks of the loop. PL_ESTATE: it has run out, or
+ *  was not begun. */
 PL_API int pl_timeout_reschedule(pl_timeout *timeout, pl_duration limit);
 
 /** Nonzero: the limit has run out. */
@@ -118,8 +119,8 @@ PL_API int64_t pl_timeout_end(pl_timeout *timeout, int64_t result);
 
 /* --- Shielded region ---------------------------------------------------------------------------------------------- */
 
-/** A part of a task that no cancel from outside interrupts: for cleaning up. What was asked for meanwhile comes at the
- *  first wait after it. Bound it by a timeout inside. Caller-owned, on the task's stack. */
+/** A part of a task that no cancel from outside interrupts: for cleaning up. What was asked for meanwhile comes at
+ *  the first wait after it. Bound it by a timeout inside. Caller-owned, on the task's stack. */
 typedef struct pl_shielded {
     union {
         uint64_t space[16];
@@ -133,9 +134,9 @@ PL_API void pl_shielded_end(pl_shielded *shielded);
 
 /* --- Group -------------------------------------------------------------------------------------------------------- */
 
-/** A scope for child tasks: it does not end before they have. A cancel of the task that began it reaches the children when
- *  it waits in pl_group_end, not before: the body decides what becomes of them. Caller-owned, on the task's stack.
- *  asyncio: TaskGroup; Trio: nursery. */
+/** A scope for child tasks: it does not end before they have. A cancel of the task that began it reaches the
+ *  children when it waits in pl_group_end, not before: the body decides what becomes of them. Caller-owned, on the
+ *  task's stack. asyncio: TaskGroup; Trio: nursery. */
 typedef struct pl_group {
     union {
         uint64_t space[40];

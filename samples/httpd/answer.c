@@ -178,6 +178,7 @@ static int64_t answer_failure(struct connection *c, int64_t error)
     case PL_EMFILE:
     case PL_ENOMEM:
     case PL_ELOCKED:
+        c->keep_alive = false; /* gives back what the connection takes */
         return answer_status(c, 503);
     default:
         return answer_status(c, 500);

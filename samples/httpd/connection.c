@@ -102,8 +102,7 @@ int64_t connections_wait_for_fewer(struct server *server, size_t count)
 
 /* --- One of them -------------------------------------------------------------------------------------------------- */
 
-/* Whether an error is the peer's affair, or that of who stops the server, and none that should be reported.
- */
+/* Whether an error is the affair of the peer, or of who stops the server, and not to be reported. */
 static bool is_ordinary_end(int64_t error)
 {
     return error == PL_EOF || error == PL_ECONNRESET || error == PL_ECONNABORTED || error == PL_ECONNTIMEDOUT ||

@@ -24,6 +24,7 @@ static int64_t idle_seconds = 15;
 static int64_t transfer_seconds = 30;
 static int64_t grace_seconds = 5;
 static bool quiet;
+static bool explained; /* why the program ends */
 
 static int64_t serve(void *unused);
 static int64_t check_root(void);
@@ -32,40 +33,18 @@ static int64_t accept_connections(pl_listener *listener, struct server *server, 
 static void finish_requests(struct server *server);
 static int64_t explain(const char *what, int64_t error);
 
-static bool explained;
-
 int main(int argc, char **argv)
 {
     const struct argument table[] = {
-        {.name = "folder", .meaning = "what to serve", .text = &root},
-        {.name = "--host", .meaning = "address to listen on", .text = &host},
-        {.name = "--port", .meaning = "where to listen; 0: any", .number = &port, .least = 0, .most = 65535},
-        {.name = "--max-connections",
-         .meaning = "at a time; others wait",
-         .number = &most_connections,
-         .least = 1,
-         .most = 1000000},
-        {.name = "--header-time",
-         .meaning = "seconds for a request to arrive",
-         .number = &request_seconds,
-         .least = 1,
-         .most = 3600},
-        {.name = "--idle",
-         .meaning = "seconds between two requests",
-         .number = &idle_seconds,
-         .least = 1,
-         .most = 3600},
-        {.name = "--transfer-time",
-         .meaning = "seconds for 256 KiB of a response",
-         .number = &transfer_seconds,
-         .least = 1,
-         .most = 3600},
-        {.name = "--grace",
-         .meaning = "seconds that Ctrl-C leaves to requests",
-         .number = &grace_seconds,
-         .least = 0,
-         .most = 3600},
-        {.name = "--quiet", .meaning = "writes no access log", .flag = &quiet},
+        ARGUMENT_TEXT("folder", "what to serve", &root),
+        ARGUMENT_TEXT("--host", "address to listen on", &host),
+        ARGUMENT_NUMBER("--port", "where to listen; 0: any", &port, 0, 65535),
+        ARGUMENT_NUMBER("--max-connections", "at a time; others wait", &most_connections, 1, 1000000),
+        ARGUMENT_NUMBER("--header-time", "seconds for a request to arrive", &request_seconds, 1, 3600),
+        ARGUMENT_NUMBER("--idle", "seconds between two requests", &idle_seconds, 1, 3600),
+        ARGUMENT_NUMBER("--transfer-time", "seconds for 256 KiB of a response", &transfer_seconds, 1, 3600),
+        ARGUMENT_NUMBER("--grace", "seconds that Ctrl-C leaves to requests", &grace_seconds, 0, 3600),
+        ARGUMENT_FLAG("--quiet", "writes no access log", &quiet),
     };
     int code = arguments_read(argc, argv, "Serves a folder over HTTP/1.1.", table, sizeof table / sizeof table[0]);
     if (code != ARGUMENTS_GO_ON)

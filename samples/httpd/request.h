@@ -44,8 +44,7 @@ struct request {
  *  @return the size of the head with the blank line; 0: it is not all here. */
 size_t request_head_size(const char *data, size_t size, size_t *searched);
 
-/** The status that says why so many bytes without an end are too many: 414 or 431; 0: they may become a head.
- */
+/** The status that says why so many bytes without an end are too many, 414 or 431; 0: they are not. */
 int request_refuse_size(const char *data, size_t size);
 
 /** Reads a head. @return 0, or the HTTP status of the refusal: 400, 414, 431, 501, 505. */

@@ -1,5 +1,4 @@
-/* response.h: writes the heads of responses, and the pages that are made here. Pure text, no input or output.
- */
+/* response.h: writes the heads of responses, and the pages that are made here. Pure text, no input or output. */
 #ifndef HTTPD_RESPONSE_H
 #define HTTPD_RESPONSE_H
 

@@ -1,0 +1,304 @@
+/* What ends the program, on purpose, or leaves it damaged: one case in a process of its own, by its name.
+ *
+ * Each prints what it expects, so that aborts.cmake need not know the cases: "expect abort" or "expect interrupt" before
+ * it goes wrong, and then nothing; or "passed" at its end.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include <proloop/proloop.h>
+
+#include "process.h"
+
+static void expect(const char *what)
+{
+    (void)printf("expect %s\n", what);
+    (void)fflush(stdout);
+}
+
+/* --- Scopes ----------------------------------------------------------------------------------------------------- */
+
+static int64_t return_in_timeout(void *arg)
+{
+    pl_timeout limit = {0};
+    (void)arg;
+    (void)pl_timeout_begin(&limit, PL_SECONDS(3600));
+    return 0;
+}
+
+static int64_t return_in_group(void *arg)
+{
+    pl_group group = {0};
+    (void)arg;
+    (void)pl_group_begin(&group, PL_GROUP_FAIL_FAST);
+    return 0;
+}
+
+static int64_t sleep_for_ever(void *arg)
+{
+    (void)arg;
+    return pl_sleep(PL_FOREVER);
+}
+
+static int64_t return_in_group_with_child(void *arg)
+{
+    pl_group group = {0};
+    (void)arg;
+    (void)pl_group_begin(&group, PL_GROUP_SUPERVISE);
+    (void)pl_group_spawn(&group, sleep_for_ever, NULL, NULL);
+    (void)pl_yield();
+    return 0;
+}
+
+static int64_t return_in_shielded(void *arg)
+{
+    pl_shielded shielded = {0};
+    (void)arg;
+    (void)pl_shielded_begin(&shielded);
+    return 0;
+}
+
+static int64_t end_outer_first(void *arg)
+{
+    pl_timeout outer = {0};
+    pl_group inner = {0};
+    (void)arg;
+    (void)pl_timeout_begin(&outer, PL_SECONDS(3600));
+    (void)pl_group_begin(&inner, PL_GROUP_FAIL_FAST);
+    (void)pl_timeout_end(&outer, 0);
+    return 0;
+}
+
+static int64_t end_outer_region_first(void *arg)
+{
+    pl_shielded outer = {0}, inner = {0};
+    (void)arg;
+    (void)pl_shielded_begin(&outer);
+    (void)pl_shielded_begin(&inner);
+    pl_shielded_end(&outer);
+    return 0;
+}
+
+static int64_t end_twice(void *arg)
+{
+    pl_timeout limit = {0};
+    (void)arg;
+    (void)pl_timeout_begin(&limit, PL_SECONDS(3600));
+    (void)pl_timeout_end(&limit, 0);
+    (void)pl_timeout_end(&limit, 0);
+    return 0;
+}
+
+static int64_t end_what_was_not_begun(void *arg)
+{
+    pl_group group = {0};
+    (void)arg;
+    (void)pl_group_end(&group, 0);
+    return 0;
+}
+
+static pl_timeout *foreign;
+
+static int64_t end_foreign(void *arg)
+{
+    (void)arg;
+    (void)pl_timeout_end(foreign, 0);
+    return 0;
+}
+
+static int64_t end_in_another_task(void *arg)
+{
+    pl_timeout limit = {0};
+    (void)arg;
+    (void)pl_timeout_begin(&limit, PL_SECONDS(3600));
+    foreign = &limit;
+    (void)pl_spawn(NULL, end_foreign, NULL, NULL);
+    (void)pl_yield();
+    (void)pl_yield();
+    (void)pl_timeout_end(&limit, 0);
+    return 0;
+}
+
+/* In a frame of its own, which is gone when it returns. */
+static int (*volatile begin_in_a_frame)(pl_timeout **left);
+
+static int begin_and_return(pl_timeout **left)
+{
+    pl_timeout limit = {0};
+    *left = &limit; /* so that it is in memory */
+    return pl_timeout_begin(&limit, PL_SECONDS(3600));
+}
+
+static int64_t wait_in_a_frame_that_was_left(void *arg)
+{
+    pl_timeout *left = NULL;
+    (void)arg;
+    begin_in_a_frame = begin_and_return;
+    (void)begin_in_a_frame(&left);
+    (void)pl_yield();
+    return left != NULL;
+}
+
+/* --- Operations ------------------------------------------------------------------------------------------------- */
+
+static int64_t return_with_operation(void *arg)
+{
+    pl_listener *listener = NULL;
+    pl_stream *stream = NULL;
+    pl_op op = {0};
+    (void)arg;
+    if (pl_tcp_listen(&listener, "127.0.0.1", 0, NULL) < 0)
+        return -1;
+    (void)pl_accept_start(&op, listener, &stream);
+    (void)pl_yield();
+    return pl_op_is_pending(&op);
+}
+
+/* --- Closing ---------------------------------------------------------------------------------------------------- */
+
+static int reports;
+
+static void count_report(pl_loop *loop, const pl_report *report, void *arg)
+{
+    (void)loop;
+    (void)arg;
+    reports++;
+    (void)printf("report: %s, %s, task %s\n", report->message, pl_error_name(report->error),
+                 report->task ? report->task : "none");
+}
+
+static int drops;
+
+static void drop_one(void *arg)
+{
+    (void)arg;
+    drops++;
+}
+
+static void run_one(void *arg)
+{
+    (void)arg;
+}
+
+static int64_t never_end(void *arg)
+{
+    (void)arg;
+    while (pl_sleep(PL_MS(1)) != PL_ENOTASK)
+        continue;
+    return 0;
+}
+
+static int64_t never_end_by_yields(void *arg)
+{
+    (void)arg;
+    while (pl_yield() != PL_ENOTASK)
+        continue;
+    return 0;
+}
+
+static int close_with(pl_task_fn *fn)
+{
+    pl_loop *loop = NULL;
+    pl_task_options options = {.size = sizeof options, .name = "stubborn"};
+    pl_remote *remote;
+    int rc;
+    if (pl_loop_create(&loop, NULL) < 0)
+        return 2;
+    (void)pl_loop_set_exception_handler(loop, count_report, NULL);
+    options.loop = loop;
+    (void)pl_spawn(NULL, fn, NULL, &options);
+    (void)pl_loop_run_once(loop, 0);
+    remote = pl_loop_remote(loop);
+    (void)pl_call_soon_threadsafe(remote, run_one, NULL, drop_one);
+    rc = pl_loop_close(loop);
+    if (rc != PL_ESTATE || reports < 1) {
+        (void)printf("close: %s, %d reports\n", pl_error_name(rc), reports);
+        return 1;
+    }
+    /* The loop is gone all the same: its remote says so, and another one works. */
+    if (pl_call_soon_threadsafe(remote, run_one, NULL, drop_one) != PL_ECLOSED || drops < 1)
+        return 3;
+    pl_remote_unref(remote);
+    if (pl_loop_create(&loop, NULL) < 0 || pl_loop_run_once(loop, 0) < 0 || pl_loop_close(loop) < 0)
+        return 4;
+    (void)printf("passed\n");
+    return 0;
+}
+
+static int close_with_a_stubborn_task(void)
+{
+    return close_with(never_end);
+}
+
+static int close_with_a_task_that_only_yields(void)
+{
+    return close_with(never_end_by_yields);
+}
+
+/* --- Interrupts ------------------------------------------------------------------------------------------------- */
+
+static int64_t ignore_interrupts(void *arg)
+{
+    (void)arg;
+    if (!process_interrupt()) {
+        (void)printf("passed\n"); /* there are none here */
+        return 0;
+    }
+    (void)pl_sleep(PL_FOREVER);
+    expect("interrupt");
+    (void)process_interrupt();
+    for (int i = 0; i < 1000000000; i++)
+        (void)pl_yield();
+    return 0;
+}
+
+/* --- The cases -------------------------------------------------------------------------------------------------- */
+
+typedef struct abort_case {
+    const char *name;
+    pl_task_fn *task; /* expected to abort */
+    int (*run)(void); /* or this is called */
+} abort_case;
+
+static int interrupt_twice(void)
+{
+    (void)pl_run(ignore_interrupts, NULL, NULL);
+    return 0;
+}
+
+static const abort_case cases[] = {
+    {"a_task_that_returns_in_a_timeout", return_in_timeout, NULL},
+    {"a_task_that_returns_in_a_group", return_in_group, NULL},
+    {"a_task_that_returns_in_a_group_with_a_child", return_in_group_with_child, NULL},
+    {"a_task_that_returns_in_a_shielded_region", return_in_shielded, NULL},
+    {"a_timeout_that_ends_before_a_group_inside", end_outer_first, NULL},
+    {"a_region_that_ends_before_one_inside", end_outer_region_first, NULL},
+    {"a_timeout_that_ends_twice", end_twice, NULL},
+    {"a_group_that_ends_and_was_not_begun", end_what_was_not_begun, NULL},
+    {"a_timeout_that_another_task_ends", end_in_another_task, NULL},
+    {"a_wait_in_a_scope_whose_frame_was_left", wait_in_a_frame_that_was_left, NULL},
+    {"a_task_that_returns_with_an_operation_in_flight", return_with_operation, NULL},
+    {"a_task_that_will_not_end_is_left_behind", NULL, close_with_a_stubborn_task},
+    {"a_task_that_only_yields_is_left_behind", NULL, close_with_a_task_that_only_yields},
+    {"a_second_interrupt_ends_the_program", NULL, interrupt_twice},
+};
+
+int main(int argc, char **argv)
+{
+    const size_t count = sizeof cases / sizeof cases[0];
+    pl_run_options options = {.size = sizeof options, .leave_interrupts = 1};
+    for (size_t i = 0; i < count; i++) {
+        if (argc < 2) {
+            (void)printf("%s\n", cases[i].name);
+            continue;
+        }
+        if (strcmp(argv[1], cases[i].name) != 0)
+            continue;
+        if (!cases[i].task)
+            return cases[i].run();
+        expect("abort");
+        (void)printf("result %lld\n", (long long)pl_run(cases[i].task, NULL, &options));
+        return 0;
+    }
+    return argc < 2 ? 0 : 5;
+}
