@@ -38,7 +38,7 @@ if(NOT in_try_compile AND NOT EXISTS "${start_dir}/crt0.obj")
   endforeach()
   separate_arguments(arguments UNIX_COMMAND "--target=${CMAKE_C_COMPILER_TARGET} ${CMAKE_C_FLAGS_INIT}")
   execute_process(
-    COMMAND "${CLANG_CL}" ${arguments} /c "/Fo${start_dir}/crt0.obj" "${CMAKE_CURRENT_LIST_DIR}/crt0.c"
+    COMMAND "${CLANG_CL}" ${arguments} /c "/Fo${start_dir}/crt0.obj" -- "${CMAKE_CURRENT_LIST_DIR}/crt0.c"
     RESULT_VARIABLE failed
   )
   if(failed)

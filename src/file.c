@@ -233,12 +233,16 @@ static int check_file_op(const pl_op *op, const pl_file *file)
 
 int pl_file_read_start(pl_op *op, pl_file *file, void *data, size_t size, int64_t offset)
 {
-    if (!data || !size || offset < 0)
+    if ((!data && size) || offset < 0)
         return PL_EINVAL;
     int checked = check_file_op(op, file);
     if (checked < 0)
         return checked;
     pl__op *inner = pl__op_begin(op, file->loop, &file_read_type, file, NULL);
+    if (!size) {
+        pl__op_end(inner, 0, 0);
+        return PL_OK;
+    }
     pl__job *job = pl__job_create(PL__FILE_READ, 0);
     if (job) {
         pl__file_hold(file);

@@ -12,6 +12,9 @@ if(NOT TARGET GTest::gtest)
   if(EXISTS "${GTEST_SOURCE_DIR}/CMakeLists.txt")
     add_subdirectory("${GTEST_SOURCE_DIR}" "${CMAKE_CURRENT_BINARY_DIR}/googletest" EXCLUDE_FROM_ALL)
   else()
+    if(POLICY CMP0135)
+      cmake_policy(SET CMP0135 NEW) # unpacked files are as old as their unpacking
+    endif()
     include(FetchContent)
     set(BUILD_GMOCK OFF)
     FetchContent_Declare(googletest

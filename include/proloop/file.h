@@ -17,7 +17,7 @@ extern "C" {
 enum pl_file_kind {
     PL_FILE_REGULAR = 1,
     PL_FILE_FOLDER = 2,
-    PL_FILE_LINK = 3, /* only in listings */
+    PL_FILE_LINK = 3, /* only in listings, which follow none */
     PL_FILE_OTHER = 4 /* device, pipe, socket */
 };
 

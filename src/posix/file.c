@@ -200,12 +200,6 @@ static int append(listing *list, const char *name, const struct stat *status)
     return 0;
 }
 
-/* What a link points at if that can be told, else the link itself. False: it is gone meanwhile. */
-static bool status_of(int folder, const char *name, struct stat *status)
-{
-    return fstatat(folder, name, status, 0) == 0 || fstatat(folder, name, status, AT_SYMLINK_NOFOLLOW) == 0;
-}
-
 /* 0, or an errno. */
 static int read_entries(DIR *folder, listing *list)
 {
@@ -218,8 +212,8 @@ static int read_entries(DIR *folder, listing *list)
             return errno;
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
             continue;
-        if (!status_of(dirfd(folder), entry->d_name, &status))
-            continue;
+        if (fstatat(dirfd(folder), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0)
+            continue; /* gone meanwhile */
         if (append(list, entry->d_name, &status) != 0)
             return ENOMEM;
     }

@@ -14,7 +14,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <winternl.h>
 
 #include "../allocator.h"
 #include "../worker_pool.h"
@@ -386,24 +385,6 @@ static char *narrow(const WCHAR *name, int length)
     return text;
 }
 
-/* What a link in a folder points to. False: nothing that can be told. The kernel's own call can open by a
- * name in an open folder, whatever becomes of its path. */
-static bool follow(HANDLE folder, const FILE_ID_BOTH_DIR_INFO *found, pl_file_info *info)
-{
-    UNICODE_STRING name;
-    OBJECT_ATTRIBUTES attributes;
-    IO_STATUS_BLOCK status;
-    HANDLE file;
-    name.Buffer = (WCHAR *)(uintptr_t)found->FileName;
-    name.Length = name.MaximumLength = (USHORT)found->FileNameLength;
-    InitializeObjectAttributes(&attributes, &name, 0, folder, NULL);
-    if (NtOpenFile(&file, FILE_READ_ATTRIBUTES, &attributes, &status, SHARE_ALL, FILE_OPEN_FOR_BACKUP_INTENT) < 0)
-        return false;
-    DWORD error = describe(file, info);
-    CloseHandle(file);
-    return error == ERROR_SUCCESS;
-}
-
 static bool is_dots(const FILE_ID_BOTH_DIR_INFO *found)
 {
     size_t length = found->FileNameLength / sizeof(WCHAR);
@@ -418,7 +399,7 @@ static bool is_link(const FILE_ID_BOTH_DIR_INFO *found)
     return (found->FileAttributes & FILE_ATTRIBUTE_REPARSE_POINT) != 0 && IsReparseTagNameSurrogate(found->EaSize);
 }
 
-static DWORD listing_add(listing *list, HANDLE folder, const FILE_ID_BOTH_DIR_INFO *found)
+static DWORD listing_add(listing *list, const FILE_ID_BOTH_DIR_INFO *found)
 {
     if (is_dots(found))
         return ERROR_SUCCESS;
@@ -429,8 +410,6 @@ static DWORD listing_add(listing *list, HANDLE folder, const FILE_ID_BOTH_DIR_IN
     if (!entry->name)
         return ERROR_NOT_ENOUGH_MEMORY;
     list->count++;
-    if (is_link(found) && follow(folder, found, &entry->info))
-        return ERROR_SUCCESS;
     fill_info(&entry->info, found->FileAttributes, found->EndOfFile.QuadPart, found->LastWriteTime.QuadPart);
     if (is_link(found))
         entry->info.kind = PL_FILE_LINK;
@@ -438,11 +417,11 @@ static DWORD listing_add(listing *list, HANDLE folder, const FILE_ID_BOTH_DIR_IN
 }
 
 /* One buffer full of entries, each at some distance from the one before. */
-static DWORD listing_add_all(listing *list, HANDLE folder, const char *buffer)
+static DWORD listing_add_all(listing *list, const char *buffer)
 {
     for (size_t offset = 0;;) {
         const FILE_ID_BOTH_DIR_INFO *found = (const FILE_ID_BOTH_DIR_INFO *)(const void *)(buffer + offset);
-        DWORD error = listing_add(list, folder, found);
+        DWORD error = listing_add(list, found);
         if (error != ERROR_SUCCESS || found->NextEntryOffset == 0)
             return error;
         offset += found->NextEntryOffset;
@@ -456,7 +435,7 @@ static DWORD list_folder(HANDLE folder, listing *list)
     DWORD error = buffer ? ERROR_SUCCESS : ERROR_NOT_ENOUGH_MEMORY;
     while (error == ERROR_SUCCESS) {
         if (GetFileInformationByHandleEx(folder, FileIdBothDirectoryInfo, buffer, LISTING_BUFFER))
-            error = listing_add_all(list, folder, buffer);
+            error = listing_add_all(list, buffer);
         else
             error = GetLastError();
     }
