@@ -182,10 +182,10 @@ test_echo() {
         client "5,000 connections" --connections 5000 --seconds 5
     fi
     expect_soon "echo_server has closed its descriptors" "$before" descriptors
-    hold_several 3 'hello\n'
+    hold_several 100 'hello\n'
     stop
     release_all
-    expect "echo_server says what it dropped" "stopped: 3 connections dropped" "$rest"
+    expect "echo_server says what it dropped" "stopped: 100 connections dropped" "$rest"
     expect "echo_server ends well" 0 "$code"
     expect "echo_server reports nothing" "" "$errors"
     expect "echo_client notices that no server is there" 1 "$(exit_code echo_client --port "$port" --connections 1 --seconds 1)"
@@ -407,10 +407,10 @@ test_limits() {
 
 test_stop() {
     start httpd --port 0 --grace 1 --quiet "$root"
-    hold_several 3 'GET /20M.bin HTTP/1.1\r\nHost: a\r\n\r\n'
+    hold_several 100 'GET /20M.bin HTTP/1.1\r\nHost: a\r\n\r\n'
     stop
     release_all
-    expect "httpd says what it dropped" "stopped: 3 connections dropped" "$rest"
+    expect "httpd says what it dropped" "stopped: 100 connections dropped" "$rest"
     expect "httpd ends well" "0" "$code$errors"
 
     start httpd --port 0 --grace 30 --quiet "$root"

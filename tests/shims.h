@@ -1,0 +1,76 @@
+/* Shims between the library and the system: calls are counted, by thread, and fail, fall short or wait as a case wants.
+ * The linker gives every call of the program to them; between shims_begin and shims_end they do something.
+ */
+#ifndef PROLOOP_TESTS_SHIMS_H
+#define PROLOOP_TESTS_SHIMS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef enum shim {
+    /* Of files and names: they may take long. */
+    SHIM_OPEN,
+    SHIM_STAT,
+    SHIM_PATH, /* the real path of something */
+    SHIM_READ,
+    SHIM_LIST,
+    SHIM_CLOSE,     /* of files and folders */
+    SHIM_SEND_FILE, /* where it is a call that can wait for a disk */
+    SHIM_RESOLVE,
+    SHIM_KINDS_THAT_TAKE_LONG,
+    /* Of sockets and of waiting. */
+    SHIM_RECEIVE = SHIM_KINDS_THAT_TAKE_LONG,
+    SHIM_SEND,
+    SHIM_ACCEPT, /* the call that needs a new handle for a connection */
+    SHIM_WAIT,
+    SHIM_KINDS
+} shim;
+
+const char *shim_name(shim kind);
+
+/* Whether this system has calls of this kind. */
+bool shim_exists(shim kind);
+
+/* Counters to zero, no faults; the calling thread is the loop's. */
+void shims_begin(void);
+void shims_end(void);
+
+/* Calls since begin: of all threads, and of the loop's. */
+int64_t shim_calls(shim kind);
+int64_t shim_calls_of_loop(shim kind);
+
+/* --- Faults --- */
+
+typedef enum shim_fault {
+    SHIM_AS_IS,
+    SHIM_SHORT,       /* no more than `limit` bytes */
+    SHIM_INTERRUPTED, /* by a signal, where there are such */
+    SHIM_NOT_READY,   /* and an edge will come */
+    SHIM_NO_HANDLES,
+    SHIM_NO_MEMORY,
+    SHIM_PEER_LEFT /* before it was accepted */
+} shim_fault;
+
+/* Asked before each call that has faults; on workers, too. */
+typedef shim_fault shim_fault_fn(shim kind, size_t *limit);
+void shims_set_faults(shim_fault_fn *fn);
+
+/* Which of them this system's call can have. */
+bool shim_can(shim kind, shim_fault fault);
+
+/* --- Calls that take long --- */
+
+/* From now on calls of this kind wait, on all threads but the loop's, until they are released. */
+void shims_hold(shim kind);
+void shims_release(shim kind);
+
+/* How many wait now. */
+int shims_held(shim kind);
+
+/* --- Names --- */
+
+/* The name's addresses, in text form and in this order; NULL: no such name any more. */
+void shims_set_name(const char *name, const char *const *addresses, size_t count);
+
+#endif

@@ -1,0 +1,15 @@
+/* What the shims of a system use: see shims.h. */
+#ifndef PROLOOP_TESTS_SHIMS_COMMON_H
+#define PROLOOP_TESTS_SHIMS_COMMON_H
+
+#include "shims.h"
+
+bool shims_are_on(void);
+
+/* Counts a call, and waits if calls of this kind are held. */
+void shim_called(shim kind);
+
+/* What the case wants of this call. `limit` is set for SHIM_SHORT. */
+shim_fault shim_fault_of(shim kind, size_t *limit);
+
+#endif

@@ -1,0 +1,308 @@
+#include "shims_common.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+/* The system's call, and the shim that stands in for it. */
+#define SHIM_OF(type, name, ...)                                                                             \
+    type __real_##name(__VA_ARGS__);                                                                         \
+    type __wrap_##name(__VA_ARGS__);                                                                         \
+    type __wrap_##name(__VA_ARGS__)
+
+bool shim_exists(shim kind)
+{
+    (void)kind;
+    return true;
+}
+
+bool shim_can(shim kind, shim_fault fault)
+{
+    switch (fault) {
+    case SHIM_AS_IS:
+    case SHIM_INTERRUPTED:
+        return true;
+    case SHIM_SHORT:
+    case SHIM_NOT_READY:
+        return kind == SHIM_RECEIVE || kind == SHIM_SEND || kind == SHIM_SEND_FILE;
+    default:
+        return kind == SHIM_ACCEPT;
+    }
+}
+
+/* --- Files --- */
+
+int __real_open(const char *path, int flags, ...);
+int __wrap_open(const char *path, int flags, ...);
+
+int __wrap_open(const char *path, int flags, ...)
+{
+    va_list list;
+    mode_t mode = 0;
+    va_start(list, flags);
+    if (flags & O_CREAT)
+        mode = (mode_t)va_arg(list, unsigned);
+    va_end(list);
+    shim_called(SHIM_OPEN);
+    return __real_open(path, flags, mode);
+}
+
+int __real_openat(int folder, const char *path, int flags, ...);
+int __wrap_openat(int folder, const char *path, int flags, ...);
+
+int __wrap_openat(int folder, const char *path, int flags, ...)
+{
+    shim_called(SHIM_OPEN);
+    return __real_openat(folder, path, flags);
+}
+
+SHIM_OF(int, stat, const char *path, struct stat *status)
+{
+    shim_called(SHIM_STAT);
+    return __real_stat(path, status);
+}
+
+SHIM_OF(int, fstat, int descriptor, struct stat *status)
+{
+    shim_called(SHIM_STAT);
+    return __real_fstat(descriptor, status);
+}
+
+SHIM_OF(int, fstatat, int folder, const char *path, struct stat *status, int flags)
+{
+    shim_called(SHIM_STAT);
+    return __real_fstatat(folder, path, status, flags);
+}
+
+SHIM_OF(char *, realpath, const char *path, char *real)
+{
+    shim_called(SHIM_PATH);
+    return __real_realpath(path, real);
+}
+
+SHIM_OF(ssize_t, readlink, const char *path, char *text, size_t size)
+{
+    shim_called(SHIM_PATH);
+    return __real_readlink(path, text, size);
+}
+
+SHIM_OF(ssize_t, pread, int descriptor, void *data, size_t size, off_t offset)
+{
+    shim_called(SHIM_READ);
+    return __real_pread(descriptor, data, size, offset);
+}
+
+SHIM_OF(DIR *, fdopendir, int descriptor)
+{
+    shim_called(SHIM_LIST);
+    return __real_fdopendir(descriptor);
+}
+
+SHIM_OF(struct dirent *, readdir, DIR *folder)
+{
+    shim_called(SHIM_LIST);
+    return __real_readdir(folder);
+}
+
+SHIM_OF(int, closedir, DIR *folder)
+{
+    shim_called(SHIM_CLOSE);
+    return __real_closedir(folder);
+}
+
+SHIM_OF(int, close, int descriptor)
+{
+    struct stat status;
+    if (shims_are_on() && __real_fstat(descriptor, &status) == 0 &&
+        (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode)))
+        shim_called(SHIM_CLOSE);
+    return __real_close(descriptor);
+}
+
+/* --- Sockets --- */
+
+int __real_epoll_ctl(int epoll, int operation, int descriptor, struct epoll_event *event);
+
+enum { DESCRIPTORS = 65536 };
+
+/* How each descriptor was registered: to make an edge. */
+static struct {
+    int epoll;
+    struct epoll_event event;
+} registered[DESCRIPTORS];
+
+SHIM_OF(int, epoll_ctl, int epoll, int operation, int descriptor, struct epoll_event *event)
+{
+    if (operation == EPOLL_CTL_ADD && descriptor >= 0 && descriptor < DESCRIPTORS) {
+        registered[descriptor].epoll = epoll;
+        registered[descriptor].event = *event;
+    }
+    return __real_epoll_ctl(epoll, operation, descriptor, event);
+}
+
+/* Registering anew reports anew what the descriptor is ready for. */
+static void make_edge(int descriptor)
+{
+    if (descriptor >= 0 && descriptor < DESCRIPTORS)
+        (void)__real_epoll_ctl(registered[descriptor].epoll, EPOLL_CTL_MOD, descriptor,
+                               &registered[descriptor].event);
+}
+
+/* True: the call fails, and errno says how. `size` may be cut. */
+static bool fails(shim kind, int descriptor, size_t *size)
+{
+    size_t limit = 1;
+    switch (shim_fault_of(kind, &limit)) {
+    case SHIM_SHORT:
+        if (size && *size > limit)
+            *size = limit;
+        return false;
+    case SHIM_INTERRUPTED:
+        errno = EINTR;
+        return true;
+    case SHIM_NOT_READY:
+        make_edge(descriptor);
+        errno = EAGAIN;
+        return true;
+    case SHIM_NO_HANDLES:
+        errno = EMFILE;
+        return true;
+    case SHIM_NO_MEMORY:
+        errno = ENOBUFS;
+        return true;
+    case SHIM_PEER_LEFT:
+        errno = ECONNABORTED;
+        return true;
+    default:
+        return false;
+    }
+}
+
+SHIM_OF(ssize_t, recv, int descriptor, void *data, size_t size, int flags)
+{
+    shim_called(SHIM_RECEIVE);
+    return fails(SHIM_RECEIVE, descriptor, &size) ? -1 : __real_recv(descriptor, data, size, flags);
+}
+
+SHIM_OF(ssize_t, send, int descriptor, const void *data, size_t size, int flags)
+{
+    shim_called(SHIM_SEND);
+    return fails(SHIM_SEND, descriptor, &size) ? -1 : __real_send(descriptor, data, size, flags);
+}
+
+ssize_t __real_sendmsg(int descriptor, const struct msghdr *message, int flags);
+ssize_t __wrap_sendmsg(int descriptor, const struct msghdr *message, int flags);
+
+/* Cut short: some of the buffers, and a part of the last. */
+ssize_t __wrap_sendmsg(int descriptor, const struct msghdr *message, int flags)
+{
+    struct iovec vector[64];
+    struct msghdr cut = *message;
+    size_t limit = SIZE_MAX;
+    size_t i;
+    shim_called(SHIM_SEND);
+    if (fails(SHIM_SEND, descriptor, &limit))
+        return -1;
+    for (i = 0; i < message->msg_iovlen && i < 64 && limit > 0; i++) {
+        vector[i] = message->msg_iov[i];
+        if (vector[i].iov_len > limit)
+            vector[i].iov_len = limit;
+        limit -= vector[i].iov_len;
+    }
+    cut.msg_iov = vector;
+    cut.msg_iovlen = i;
+    return __real_sendmsg(descriptor, &cut, flags);
+}
+
+SHIM_OF(ssize_t, sendfile, int descriptor, int file, off_t *offset, size_t size)
+{
+    shim_called(SHIM_SEND_FILE);
+    return fails(SHIM_SEND_FILE, descriptor, &size) ? -1 : __real_sendfile(descriptor, file, offset, size);
+}
+
+SHIM_OF(int, accept4, int listener, struct sockaddr *peer, socklen_t *length, int flags)
+{
+    shim_called(SHIM_ACCEPT);
+    return fails(SHIM_ACCEPT, listener, NULL) ? -1 : __real_accept4(listener, peer, length, flags);
+}
+
+SHIM_OF(int, epoll_wait, int epoll, struct epoll_event *events, int size, int milliseconds)
+{
+    shim_called(SHIM_WAIT);
+    return fails(SHIM_WAIT, -1, NULL) ? -1 : __real_epoll_wait(epoll, events, size, milliseconds);
+}
+
+long __real_syscall(long number, ...);
+long __wrap_syscall(long number, ...);
+
+/* epoll_pwait2 has no function of its own in older C libraries. */
+long __wrap_syscall(long number, ...)
+{
+    long arguments[6];
+    va_list list;
+    size_t i;
+    va_start(list, number);
+    for (i = 0; i < 6; i++)
+        arguments[i] = va_arg(list, long);
+    va_end(list);
+#if defined(SYS_epoll_pwait2)
+    if (number == SYS_epoll_pwait2) {
+        shim_called(SHIM_WAIT);
+        if (fails(SHIM_WAIT, -1, NULL))
+            return -1;
+    }
+#endif
+    return __real_syscall(number, arguments[0], arguments[1], arguments[2], arguments[3], arguments[4], arguments[5]);
+}
+
+/* --- Names --- */
+
+static struct {
+    const char *name;
+    const char *const *addresses;
+    size_t count;
+} known;
+
+void shims_set_name(const char *name, const char *const *addresses, size_t count)
+{
+    known.name = name;
+    known.addresses = addresses;
+    known.count = count;
+}
+
+int __real_getaddrinfo(const char *host, const char *service, const struct addrinfo *hints, struct addrinfo **found);
+
+/* One after the other, from the system's own reading of each; those of another family left out. */
+static int known_addresses(const struct addrinfo *hints, struct addrinfo **found)
+{
+    struct addrinfo **end = found;
+    size_t i;
+    *found = NULL;
+    for (i = 0; i < known.count; i++) {
+        if (__real_getaddrinfo(known.addresses[i], NULL, hints, end) == 0)
+            end = &(*end)->ai_next;
+        else
+            *end = NULL;
+    }
+    return *found ? 0 : EAI_NONAME;
+}
+
+SHIM_OF(int, getaddrinfo, const char *host, const char *service, const struct addrinfo *hints,
+        struct addrinfo **found)
+{
+    shim_called(SHIM_RESOLVE);
+    if (known.name && host && strcmp(host, known.name) == 0)
+        return known_addresses(hints, found);
+    return __real_getaddrinfo(host, service, hints, found);
+}
