@@ -14,15 +14,29 @@ PL__STATIC_ASSERT(sizeof(struct pl__group) * 4 <= sizeof(pl_group) * 3, "pl_grou
 static bool idle_cancel(pl_future *future);
 static const pl__future_type idle_type = {.cancel = idle_cancel, .one_waiter = true, .keeps_result = true};
 
-static void group_abort(struct pl__group *group)
+static void cancel_members(struct pl__group *group)
 {
-    if (group->aborting)
-        return;
-    group->aborting = true;
     /* A child that is interrupted does not end before this loop does: it goes through the ready queue. */
     PL__LIST_EACH (node, &group->children)
         pl__task_cancel_whole(PL__CONTAINER_OF(node, pl_task, group_node));
     pl__scope_cancel(&group->scope);
+}
+
+/* Cancels children and body. Children may be ending groups of their own, to any depth: those come by a list, not by
+ * recursion, which a stack might be too small for. */
+static void group_abort(struct pl__group *group)
+{
+    pl_loop *loop = group->loop;
+    if (group->aborting)
+        return;
+    group->aborting = true;
+    pl__list_push_back(&loop->aborts, &group->abort_node);
+    if (loop->aborting)
+        return; /* a call further up goes on with it */
+    loop->aborting = true;
+    for (pl__node *node; (node = pl__list_pop_front(&loop->aborts));)
+        cancel_members(PL__CONTAINER_OF(node, struct pl__group, abort_node));
+    loop->aborting = false;
 }
 
 int pl_group_begin_here(pl_group *group, int flags, const char *where)

@@ -13,6 +13,7 @@ struct pl__group {
     pl_task *parent;
     pl__list children;
     size_t count;
+    pl__node abort_node; /* among the loop's groups whose members are to be cancelled */
     pl_future idle;      /* the end waits for it: no child is left */
     int64_t first_error; /* of the body or a child; 0: none */
     int flags;

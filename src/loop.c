@@ -67,6 +67,7 @@ static int loop_init(pl_loop *loop, const pl_loop_options *options)
     pl__list_init(&loop->operations);
     pl__list_init(&loop->streams);
     pl__list_init(&loop->listeners);
+    pl__list_init(&loop->aborts);
     pl__buffer_pool_init(&loop->buffers);
     int result = pl__fiber_pool_init(&loop->fibers);
     if (result < 0)

@@ -14,10 +14,17 @@ static const char *const kind_names[] = {
     [PL__SCOPE_SHIELDED] = "shielded region",
 };
 
-void pl__scope_panic(const pl__scope *scope, const char *message)
+static void set_innermost(pl_task *task, pl__scope *scope)
 {
-    PL__PANIC("task %s: the %s begun at %s %s", scope->task ? pl_task_name(scope->task) : "?", kind_names[scope->kind],
-              scope->where ? scope->where : "?", message);
+    task->scope = scope;
+    task->scope_where = scope ? scope->where : NULL;
+    task->scope_kind = scope ? scope->kind : (uint8_t)PL__SCOPE_NONE;
+}
+
+void pl__scope_panic(const pl_task *task, const char *message)
+{
+    PL__PANIC("task %s: the %s begun at %s %s", pl_task_name(task), kind_names[task->scope_kind],
+              task->scope_where ? task->scope_where : "?", message);
 }
 
 int pl__scope_open(pl__scope *scope, pl__scope_kind kind, const char *where)
@@ -29,7 +36,7 @@ int pl__scope_open(pl__scope *scope, pl__scope_kind kind, const char *where)
         return PL_EBUSY;
     *scope = (pl__scope){
         .task = task, .outer = task->scope, .where = where, .cancelling = task->cancelling, .kind = (uint8_t)kind};
-    task->scope = scope;
+    set_innermost(task, scope);
     return PL_OK;
 }
 
@@ -39,10 +46,10 @@ void pl__scope_close(pl__scope *scope)
     if (!scope->task)
         PL__PANIC("a %s is ended that is not open", kind_names[scope->kind]);
     if (scope->task != task)
-        pl__scope_panic(scope, "is ended outside its task");
+        PL__PANIC("the %s begun at %s is ended outside its task", kind_names[scope->kind], scope->where);
     if (task->scope != scope)
-        pl__scope_panic(task->scope, "is still open when one around it ends");
-    task->scope = scope->outer;
+        pl__scope_panic(task, "is still open when one around it ends");
+    set_innermost(task, scope->outer);
     scope->task = NULL;
     if (scope->cancelled && !pl__task_is_cancelled_by_level(task))
         task->cancels_ignored = 0; /* it was heeded in the end */

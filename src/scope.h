@@ -47,7 +47,7 @@ void pl__scope_cancel(pl__scope *scope);
 /* Of a scope just closed whose body ended with PL_ECANCELED: whether its own cancel explains that. */
 bool pl__scope_explains_cancel(const pl__scope *scope);
 
-/* Stops the program, saying which scope is meant. */
-PL__NORETURN void pl__scope_panic(const pl__scope *scope, const char *message);
+/* Stops the program, saying which the task's innermost scope is. */
+PL__NORETURN void pl__scope_panic(const pl_task *task, const char *message);
 
 #endif

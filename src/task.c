@@ -180,7 +180,7 @@ static void task_main(void *arg)
     pl_task *task = arg;
     int64_t result = task->fn(task->arg);
     if (task->scope)
-        pl__scope_panic(task->scope, "is still open when its task returns");
+        pl__scope_panic(task, "is still open when its task returns");
     pl__node *left = pl__list_first(&task->operations);
     if (left)
         PL__PANIC("task %s returns while its operation '%s' is in flight", pl_task_name(task),
@@ -223,7 +223,7 @@ static void check_scope_is_live(const pl_task *task)
 {
     const pl__scope *scope = task->scope;
     if (scope && pl__fiber_contains(task->fiber, scope) && pl__fiber_stack_address(scope) < pl__fiber_stack_pointer())
-        PL__PANIC("task %s: a scope is still open when its function has returned", pl_task_name(task));
+        pl__scope_panic(task, "is still open when its function has returned");
 }
 
 static void suspend(pl_task *task)
@@ -269,7 +269,7 @@ static void count_ignored(pl_task *task)
 {
     if (++task->cancels_ignored == PL__CANCELS_IGNORED)
         pl__loop_report(task->future.loop, "a task goes on although its scope was cancelled", PL_ECANCELED, 0,
-                        pl_task_name(task), task->scope ? task->scope->where : NULL);
+                        pl_task_name(task), task->scope_where);
 }
 
 /* Takes the edge, or counts a level. False: nothing is to be delivered here. */

@@ -32,10 +32,12 @@ struct pl_task {
     void *arg;
     pl_drop_fn *drop;
     size_t stack_size;
-    pl_future *waiting_for; /* while suspended in a wait for a future */
-    pl__scope *scope;       /* the innermost open one */
-    pl__list operations;    /* in flight, in memory of its stack */
-    pl__group *group;       /* NULL: none */
+    pl_future *waiting_for;  /* while suspended in a wait for a future */
+    pl__scope *scope;        /* the innermost open one, */
+    const char *scope_where; /* where it began: a scope in a frame that was left cannot be asked any more, */
+    uint8_t scope_kind;      /* nor for this */
+    pl__list operations;     /* in flight, in memory of its stack */
+    pl__group *group;        /* NULL: none */
     pl__node group_node;
     pl_task *outer; /* the task that runs an eager one's first step */
     uint32_t cancelling;

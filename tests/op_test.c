@@ -23,6 +23,36 @@ TASK_CASE(an_operation_that_never_was_started_has_no_result)
     CHECK_EQ_INT(pl_op_result(&op), PL_ESTATE);
 }
 
+static void count_drop(void *arg)
+{
+    ++*(int *)arg;
+}
+
+static void never_called(void *arg)
+{
+    (void)arg;
+    CHECK(!"called");
+}
+
+TASK_CASE(the_future_of_an_operation_that_never_was_started_is_of_no_use)
+{
+    pl_op op = {0};
+    pl_future *future = pl_op_future(&op);
+    pl_callback callback = {0};
+    int drops = 0;
+    CHECK_EQ_INT(pl_future_state(future), PL_PENDING);
+    CHECK_EQ_INT(pl_future_result(future), PL_ESTATE);
+    CHECK_EQ_INT(pl_future_set_result(future, 1), PL_ESTATE);
+    CHECK_EQ_INT(pl_future_set_error(future, PL_EIO), PL_ESTATE);
+    CHECK_EQ_INT(pl_future_set_pointer(future, &drops, count_drop), PL_ESTATE);
+    CHECK_EQ_INT(drops, 1);
+    CHECK_EQ_INT(pl_future_cancel(future), 0);
+    CHECK_EQ_INT(pl_future_add_done_callback(future, &callback, never_called, NULL), PL_ESTATE);
+    CHECK_EQ_INT(pl_await(future), PL_ESTATE);
+    CHECK_EQ_INT(pl_op_await(&op), PL_ESTATE);
+    CHECK_EQ_INT(pl_op_result(&op), PL_ESTATE);
+}
+
 TASK_CASE(an_operation_tells_its_state)
 {
     pl_stream *client, *server;
@@ -144,6 +174,63 @@ TASK_CASE(a_cancelled_task_takes_its_operation_with_it)
     CHECK_EQ_INT(pl_op_result(&op), PL_ECANCELED);
     CHECK(connection_works(client, server));
     close_both(client, server);
+}
+
+static int64_t accept_and_go_on(void *arg)
+{
+    pl_stream *stream = NULL;
+    CHECK_EQ_INT(pl_accept(arg, &stream), PL_ECANCELED);
+    CHECK_EQ_INT(pl_yield(), PL_OK);
+    CHECK_EQ_INT(pl_sleep(PL_US(1)), PL_OK);
+    return 7;
+}
+
+/* The first ends the operation, the second comes before its task goes on. */
+TASK_CASE(two_cancels_around_the_end_of_an_operation_are_answered_once)
+{
+    pl_listener *listener;
+    pl_task *task = NULL;
+    uint16_t port;
+    REQUIRE(listen_here(&listener, &port));
+    CHECK_EQ_INT(pl_spawn(&task, accept_and_go_on, listener, NULL), PL_OK);
+    CHECK_EQ_INT(pl_yield(), PL_OK);
+    CHECK_EQ_INT(pl_task_cancel(task), 1);
+    CHECK_EQ_INT(pl_task_cancel(task), 1);
+    CHECK_EQ_INT(pl_task_await(task), 7);
+    CHECK_EQ_INT(pl_task_cancelling(task), 2);
+    pl_task_unref(task);
+    pl_listener_close(listener);
+}
+
+static struct {
+    pl_listener *listener;
+    pl_group group;
+} around;
+
+static int64_t accept_in_group(void *arg)
+{
+    pl_stream *stream = NULL;
+    (void)arg;
+    CHECK_EQ_INT(pl_group_begin(&around.group, 0), PL_OK);
+    CHECK_EQ_INT(pl_group_end(&around.group, pl_accept(around.listener, &stream)), PL_ECANCELED); /* the task's */
+    CHECK_EQ_INT(pl_yield(), PL_OK);
+    CHECK_EQ_INT(pl_sleep(PL_US(1)), PL_OK);
+    return 7;
+}
+
+TASK_CASE(a_scopes_cancel_and_the_tasks_around_the_end_of_an_operation_are_answered_once)
+{
+    pl_task *task = NULL;
+    uint16_t port;
+    memset(&around, 0, sizeof around);
+    REQUIRE(listen_here(&around.listener, &port));
+    CHECK_EQ_INT(pl_spawn(&task, accept_in_group, NULL, NULL), PL_OK);
+    CHECK_EQ_INT(pl_yield(), PL_OK);
+    pl_group_cancel(&around.group);
+    CHECK_EQ_INT(pl_task_cancel(task), 1);
+    CHECK_EQ_INT(pl_task_await(task), 7);
+    pl_task_unref(task);
+    pl_listener_close(around.listener);
 }
 
 /* --- Finish --- */
@@ -365,6 +452,140 @@ TASK_CASE(an_operation_that_failed_unseen_is_silent)
     pl_stream_close(client);
 }
 
+/* --- Other loops, and the end of one --- */
+
+static struct {
+    pl_listener *listener;
+    pl_stream *client;
+    pl_stream *server;
+    int64_t good;
+} elsewhere;
+
+static int64_t open_elsewhere(void *arg)
+{
+    uint16_t port;
+    (void)arg;
+    elsewhere.good = connect_pair(&elsewhere.client, &elsewhere.server) && listen_here(&elsewhere.listener, &port);
+    return 0;
+}
+
+static int64_t use_what_is_elsewhere(void *arg)
+{
+    pl_op op = {0};
+    pl_stream *stream = NULL;
+    const void *lent = NULL;
+    char data[4];
+    (void)arg;
+    CHECK_EQ_INT(pl_read_start(&op, elsewhere.server, data, sizeof data), PL_EINVAL);
+    CHECK_EQ_INT(pl_write_start(&op, elsewhere.client, "no", 2), PL_EINVAL);
+    CHECK_EQ_INT(pl_accept_start(&op, elsewhere.listener, &stream), PL_EINVAL);
+    CHECK(!pl_op_is_pending(&op));
+    CHECK_EQ_INT(pl_op_await(&op), PL_ESTATE); /* none of them began */
+    CHECK_EQ_INT(pl_read(elsewhere.server, data, sizeof data), PL_EINVAL);
+    CHECK_EQ_INT(pl_read_borrow(elsewhere.server, &lent), PL_EINVAL);
+    CHECK_EQ_INT(pl_write(elsewhere.client, "no", 2), PL_EINVAL);
+    CHECK_EQ_INT(pl_accept(elsewhere.listener, &stream), PL_EINVAL);
+    return 0;
+}
+
+static int64_t work_elsewhere(void *arg)
+{
+    (void)arg;
+    elsewhere.good = connection_works(elsewhere.client, elsewhere.server); /* "no" was never sent */
+    pl_stream_close(elsewhere.client);
+    pl_stream_close(elsewhere.server);
+    pl_listener_close(elsewhere.listener);
+    return 0;
+}
+
+static void run_in(pl_loop *loop, pl_task_fn *fn)
+{
+    pl_task_options options = {.size = sizeof options, .loop = loop};
+    pl_task *task = NULL;
+    REQUIRE_EQ_INT(pl_spawn(&task, fn, NULL, &options), PL_OK);
+    CHECK_EQ_INT(pl_loop_run_until_complete(loop, pl_task_future(task)), 0);
+    pl_task_unref(task);
+}
+
+TEST_CASE(an_operation_on_what_another_loop_has_is_refused_before_it_begins)
+{
+    pl_loop_options options = {.size = sizeof options, .backend = t->backend};
+    pl_loop *loop = NULL;
+    pl_loop *other = NULL;
+    memset(&elsewhere, 0, sizeof elsewhere);
+    REQUIRE_EQ_INT(pl_loop_create(&loop, &options), PL_OK);
+    if (CHECK_EQ_INT(pl_loop_create(&other, &options), PL_OK)) {
+        run_in(other, open_elsewhere);
+        if (CHECK(elsewhere.good)) {
+            run_in(loop, use_what_is_elsewhere);
+            run_in(other, work_elsewhere);
+            CHECK(elsewhere.good);
+        }
+        CHECK_EQ_INT(pl_loop_close(other), PL_OK);
+    }
+    CHECK_EQ_INT(pl_loop_close(loop), PL_OK);
+}
+
+static struct {
+    pl_stream *client;
+    pl_stream *server;
+    pl_stream *stream;
+    pl_listener *listener;
+    pl_future *future;
+    pl_op reading;
+    pl_op connecting;
+    pl_callback callback;
+    pl_callback more;
+    pl_timer timer;
+    pl_address nowhere;
+    char data[4];
+    int calls;
+} ending;
+
+static int64_t do_nothing(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
+static void begin_more(void *arg)
+{
+    pl_task *task = NULL;
+    int drops = 0;
+    (void)arg;
+    ending.calls++;
+    CHECK_EQ_INT(pl_op_result(&ending.reading), PL_ECLOSED);
+    CHECK_EQ_INT(pl_tcp_connect_start(&ending.connecting, &ending.stream, &ending.nowhere, NULL), PL_ECLOSED);
+    CHECK_EQ_INT(pl_tcp_listen(&ending.listener, "127.0.0.1", 0, NULL), PL_ECLOSED);
+    pl_listener_close(ending.listener); /* NULL */
+    CHECK_EQ_INT(pl_spawn(&task, do_nothing, NULL, NULL), PL_ECLOSED);
+    pl_task_unref(task);
+    CHECK_EQ_INT(pl_call_soon(NULL, never_called, &drops, count_drop), PL_ECLOSED);
+    CHECK_EQ_INT(drops, 1);
+    CHECK_EQ_INT(pl_callback_schedule(&ending.more, NULL, never_called, NULL), PL_ECLOSED);
+    CHECK_EQ_INT(pl_timer_start(&ending.timer, NULL, 0, never_called, NULL), PL_ECLOSED);
+    CHECK_EQ_INT(pl_future_create(&ending.future, NULL), PL_ECLOSED);
+}
+
+static void leave_a_read(void)
+{
+    memset(&ending, 0, sizeof ending);
+    CHECK_EQ_INT(pl_address_parse(&ending.nowhere, "127.0.0.1", silent_port()), PL_OK);
+    REQUIRE(connect_pair(&ending.client, &ending.server));
+    CHECK_EQ_INT(pl_read_start(&ending.reading, ending.server, ending.data, sizeof ending.data), PL_OK);
+    CHECK_EQ_INT(pl_future_add_done_callback(pl_op_future(&ending.reading), &ending.callback, begin_more, NULL),
+                 PL_OK);
+}
+
+/* Else a callback that connects again when its read ends would keep the loop. */
+TEST_CASE(nothing_new_begins_once_the_loop_ends_what_is_under_way)
+{
+    loopback_run(t, leave_a_read, NULL);
+    CHECK_EQ_INT(ending.calls, 1);
+    CHECK(!pl_op_is_pending(&ending.connecting));
+    close_both(ending.client, ending.server);
+}
+
 static void null_calls(void *arg)
 {
     pl_op idle = {0};
@@ -386,6 +607,7 @@ TASK_CASE(null_is_no_operation)
 
 TEST_SUITE(op, TEST_BACKENDS_ALL,
            CASE(an_operation_that_never_was_started_has_no_result),
+           CASE(the_future_of_an_operation_that_never_was_started_is_of_no_use),
            CASE(an_operation_tells_its_state),
            CASE(an_operation_in_flight_is_busy_and_unharmed),
            CASE(an_operation_is_cancelled_before_the_loop_saw_it),
@@ -393,6 +615,8 @@ TEST_SUITE(op, TEST_BACKENDS_ALL,
            CASE(a_cancel_is_answered_later_and_once),
            CASE(cancelling_what_is_done_changes_nothing),
            CASE(a_cancelled_task_takes_its_operation_with_it),
+           CASE(two_cancels_around_the_end_of_an_operation_are_answered_once),
+           CASE(a_scopes_cancel_and_the_tasks_around_the_end_of_an_operation_are_answered_once),
            CASE(finish_cancels_and_waits),
            CASE(finish_waits_even_in_a_cancelled_scope),
            CASE(finish_waits_in_a_cancelled_task),
@@ -403,4 +627,6 @@ TEST_SUITE(op, TEST_BACKENDS_ALL,
            CASE(the_future_of_an_operation_cannot_be_made_done_by_others),
            CASE(another_task_may_wait_for_an_operation),
            CASE(an_operation_that_failed_unseen_is_silent),
+           CASE(an_operation_on_what_another_loop_has_is_refused_before_it_begins),
+           CASE(nothing_new_begins_once_the_loop_ends_what_is_under_way),
            CASE(null_is_no_operation))

@@ -240,6 +240,40 @@ static int64_t await_first(void *arg)
     return pl_await(f->futures[0]);
 }
 
+/* The first cancel comes from another task while the limit is open, the second from this one. */
+static int64_t cancelled_in_the_region(void *arg)
+{
+    fixture *f = arg;
+    pl_shielded shielded = {0};
+    pl_timeout limit = {0};
+    pl_group group = {0};
+    begin(&shielded);
+    CHECK_EQ_INT(pl_timeout_begin(&limit, PL_MS(1)), PL_OK);
+    note_code(f, pl_timeout_end(&limit, pl_sleep(PL_FOREVER)));
+    CHECK_EQ_INT(pl_group_begin(&group, PL_GROUP_FAIL_FAST), PL_OK);
+    CHECK_EQ_INT(pl_task_cancel(pl_task_current()), 1);
+    pl_group_cancel(&group);
+    note_code(f, pl_group_end(&group, pl_yield()));
+    note_code(f, pl_yield());
+    pl_shielded_end(&shielded);
+    note(f, "|");
+    note_code(f, pl_yield());
+    note_code(f, pl_yield());
+    return 0;
+}
+
+TEST_CASE(a_cancel_that_the_region_hides_is_not_in_the_verdicts_inside)
+{
+    fixture f;
+    REQUIRE(fixture_open(&f, t));
+    start_slot(&f, 0, cancelled_in_the_region);
+    turn(&f, 1);
+    CHECK_EQ_INT(pl_task_cancel(f.tasks[0]), 1);
+    CHECK_EQ_INT(finish_task(&f, f.tasks[0]), 0);
+    EXPECT_TRACE(&f, "PL_ETIMEDOUT PL_OK PL_OK | PL_ECANCELED PL_OK ");
+    fixture_close(&f);
+}
+
 static int64_t group_inside(void *arg)
 {
     fixture *f = arg;
@@ -399,6 +433,7 @@ TEST_SUITE(shielded, TEST_BACKENDS_ALL,
            CASE(a_limit_that_runs_out_while_shielded_comes_after),
            CASE(a_limit_inside_bounds_the_region),
            CASE(cleaning_up_after_a_limit_can_have_a_limit_of_its_own),
+           CASE(a_cancel_that_the_region_hides_is_not_in_the_verdicts_inside),
            CASE(regions_nest),
            CASE(a_group_inside_is_not_cancelled_and_its_children_neither),
            CASE(a_scope_inside_the_region_may_be_cancelled),

@@ -1,0 +1,204 @@
+#include "shims_common.h"
+
+#include <winsock2.h>
+#include <ws2tcpip.h>
+#include <windows.h>
+
+#include <string.h>
+
+/* A call into a DLL goes by a pointer: the system's one, and the one that stands in for it. */
+#define SHIM_OF(type, name, ...)                                                                             \
+    extern type(WINAPI *__real___imp_##name)(__VA_ARGS__);                                                   \
+    extern type(WINAPI *__wrap___imp_##name)(__VA_ARGS__);                                                   \
+    static type WINAPI shim_##name(__VA_ARGS__);                                                             \
+    type(WINAPI *__wrap___imp_##name)(__VA_ARGS__) = shim_##name;                                            \
+    static type WINAPI shim_##name(__VA_ARGS__)
+
+bool shim_exists(shim kind)
+{
+    return kind != SHIM_SEND_FILE; /* TransmitFile does not wait */
+}
+
+bool shim_can(shim kind, shim_fault fault)
+{
+    switch (fault) {
+    case SHIM_AS_IS:
+        return true;
+    case SHIM_SHORT:
+        return kind == SHIM_RECEIVE || kind == SHIM_SEND;
+    case SHIM_NO_HANDLES:
+    case SHIM_NO_MEMORY:
+        return kind == SHIM_ACCEPT;
+    default:
+        return false;
+    }
+}
+
+/* --- Files --- */
+
+SHIM_OF(HANDLE, CreateFileW, LPCWSTR path, DWORD access, DWORD share, LPSECURITY_ATTRIBUTES security,
+        DWORD disposition, DWORD flags, HANDLE model)
+{
+    shim_called(SHIM_OPEN);
+    return __real___imp_CreateFileW(path, access, share, security, disposition, flags, model);
+}
+
+SHIM_OF(HANDLE, ReOpenFile, HANDLE file, DWORD access, DWORD share, DWORD flags)
+{
+    shim_called(SHIM_OPEN);
+    return __real___imp_ReOpenFile(file, access, share, flags);
+}
+
+SHIM_OF(WINBOOL, GetFileInformationByHandle, HANDLE file, LPBY_HANDLE_FILE_INFORMATION information)
+{
+    shim_called(SHIM_STAT);
+    return __real___imp_GetFileInformationByHandle(file, information);
+}
+
+SHIM_OF(WINBOOL, GetFileSizeEx, HANDLE file, PLARGE_INTEGER size)
+{
+    shim_called(SHIM_STAT);
+    return __real___imp_GetFileSizeEx(file, size);
+}
+
+SHIM_OF(WINBOOL, GetFileInformationByHandleEx, HANDLE file, FILE_INFO_BY_HANDLE_CLASS kind, LPVOID data, DWORD size)
+{
+    shim_called(SHIM_LIST);
+    return __real___imp_GetFileInformationByHandleEx(file, kind, data, size);
+}
+
+SHIM_OF(DWORD, GetFinalPathNameByHandleW, HANDLE file, LPWSTR path, DWORD size, DWORD flags)
+{
+    shim_called(SHIM_PATH);
+    return __real___imp_GetFinalPathNameByHandleW(file, path, size, flags);
+}
+
+SHIM_OF(WINBOOL, ReadFile, HANDLE file, LPVOID data, DWORD size, LPDWORD done, LPOVERLAPPED overlapped)
+{
+    shim_called(SHIM_READ);
+    return __real___imp_ReadFile(file, data, size, done, overlapped);
+}
+
+SHIM_OF(WINBOOL, CloseHandle, HANDLE handle)
+{
+    if (shims_are_on() && GetFileType(handle) == FILE_TYPE_DISK)
+        shim_called(SHIM_CLOSE);
+    return __real___imp_CloseHandle(handle);
+}
+
+/* --- Sockets --- */
+
+SHIM_OF(int, WSARecv, SOCKET socket, LPWSABUF buffers, DWORD count, LPDWORD received, LPDWORD flags,
+        LPWSAOVERLAPPED overlapped, LPWSAOVERLAPPED_COMPLETION_ROUTINE routine)
+{
+    size_t limit = 1;
+    WSABUF cut;
+    shim_called(SHIM_RECEIVE);
+    if (count == 1 && shim_fault_of(SHIM_RECEIVE, &limit) == SHIM_SHORT && buffers->len > limit) {
+        cut = *buffers;
+        cut.len = (ULONG)limit;
+        buffers = &cut;
+    }
+    return __real___imp_WSARecv(socket, buffers, count, received, flags, overlapped, routine);
+}
+
+SHIM_OF(int, WSASend, SOCKET socket, LPWSABUF buffers, DWORD count, LPDWORD sent, DWORD flags,
+        LPWSAOVERLAPPED overlapped, LPWSAOVERLAPPED_COMPLETION_ROUTINE routine)
+{
+    size_t limit = 1;
+    WSABUF cut;
+    shim_called(SHIM_SEND);
+    if (shim_fault_of(SHIM_SEND, &limit) == SHIM_SHORT && buffers->len > 0) {
+        cut = *buffers;
+        if (cut.len > limit)
+            cut.len = (ULONG)limit;
+        buffers = &cut;
+        count = 1;
+    }
+    return __real___imp_WSASend(socket, buffers, count, sent, flags, overlapped, routine);
+}
+
+SHIM_OF(SOCKET, WSASocketW, int family, int type, int protocol, LPWSAPROTOCOL_INFOW information, GROUP group,
+        DWORD flags)
+{
+    size_t limit;
+    shim_called(SHIM_ACCEPT);
+    switch (shim_fault_of(SHIM_ACCEPT, &limit)) {
+    case SHIM_NO_HANDLES:
+        WSASetLastError(WSAEMFILE);
+        return INVALID_SOCKET;
+    case SHIM_NO_MEMORY:
+        WSASetLastError(WSAENOBUFS);
+        return INVALID_SOCKET;
+    default:
+        return __real___imp_WSASocketW(family, type, protocol, information, group, flags);
+    }
+}
+
+SHIM_OF(WINBOOL, GetQueuedCompletionStatusEx, HANDLE port, LPOVERLAPPED_ENTRY entries, ULONG size, PULONG count,
+        DWORD milliseconds, WINBOOL alertable)
+{
+    shim_called(SHIM_WAIT);
+    return __real___imp_GetQueuedCompletionStatusEx(port, entries, size, count, milliseconds, alertable);
+}
+
+/* --- Names --- */
+
+enum { NAME_MAX_SIZE = 64 };
+
+static struct {
+    const char *name;
+    const char *const *addresses;
+    size_t count;
+} known;
+
+void shims_set_name(const char *name, const char *const *addresses, size_t count)
+{
+    known.name = name;
+    known.addresses = addresses;
+    known.count = count;
+}
+
+static void widen(const char *text, WCHAR *wide)
+{
+    size_t i;
+    for (i = 0; i + 1 < NAME_MAX_SIZE && text[i]; i++)
+        wide[i] = (WCHAR)text[i];
+    wide[i] = 0;
+}
+
+extern INT(WINAPI *__real___imp_GetAddrInfoW)(PCWSTR host, PCWSTR service, const ADDRINFOW *hints, PADDRINFOW *found);
+
+/* One after the other, from the system's own reading of each; those of another family left out. */
+static INT known_addresses(PCWSTR service, const ADDRINFOW *hints, PADDRINFOW *found)
+{
+    PADDRINFOW *end = found;
+    size_t i;
+    *found = NULL;
+    for (i = 0; i < known.count; i++) {
+        WCHAR text[NAME_MAX_SIZE];
+        widen(known.addresses[i], text);
+        if (__real___imp_GetAddrInfoW(text, service, hints, end) == 0)
+            end = &(*end)->ai_next;
+        else
+            *end = NULL;
+    }
+    return *found ? 0 : WSAHOST_NOT_FOUND;
+}
+
+static bool is_known(PCWSTR host)
+{
+    WCHAR name[NAME_MAX_SIZE];
+    if (known.name == NULL || host == NULL)
+        return false;
+    widen(known.name, name);
+    return wcscmp(host, name) == 0;
+}
+
+SHIM_OF(INT, GetAddrInfoW, PCWSTR host, PCWSTR service, const ADDRINFOW *hints, PADDRINFOW *found)
+{
+    shim_called(SHIM_RESOLVE);
+    if (is_known(host))
+        return known_addresses(service, hints, found);
+    return __real___imp_GetAddrInfoW(host, service, hints, found);
+}
