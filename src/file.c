@@ -176,6 +176,13 @@ uintptr_t pl__file_object(const pl_file *file)
     return file->object;
 }
 
+int64_t pl__file_reach(const pl_file *file, int64_t offset, int64_t size)
+{
+    if (file->info.kind != PL_FILE_REGULAR || size <= file->info.size - offset)
+        return size;
+    return offset < file->info.size ? file->info.size - offset : 0;
+}
+
 void pl__file_hold(pl_file *file)
 {
     PL__CHECK(file->references > 0);

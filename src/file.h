@@ -10,6 +10,9 @@
 int pl__file_check(const pl_file *file, const pl_loop *loop);
 uintptr_t pl__file_object(const pl_file *file);
 
+/* How much of `size` bytes from `offset` on the file had when it was opened. */
+int64_t pl__file_reach(const pl_file *file, int64_t offset, int64_t size);
+
 /* An operation uses it: it stays open until the last one lets go. */
 void pl__file_hold(pl_file *file);
 void pl__file_let_go(pl_file *file);

@@ -347,7 +347,7 @@ int pl_loop_stop(pl_loop *loop)
     if (!loop)
         return PL_EINVAL;
     int checked = pl__loop_check(&loop);
-    if (checked == PL_OK)
+    if (checked == PL_OK && !loop->closing) /* which stops by itself */
         loop->stopping = true;
     return checked;
 }

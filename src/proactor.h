@@ -132,7 +132,8 @@ struct pl__completion {
             size_t count;  /* any number; a system call takes as many as it can */
             size_t offset; /* bytes of the first buffer that are already gone */
         } send;
-        struct { /* result: bytes, perhaps fewer than asked for; 0: the file ends at offset */
+        struct { /* result: bytes, perhaps fewer than asked for; 0: the file ends at offset, or before, which it did not
+                    when it was opened */
             uintptr_t file;
             int64_t offset;
             int64_t size;

@@ -450,6 +450,7 @@ int pl_stream_send_file_start(pl_op *op, pl_stream *stream, pl_file *file, int64
         return checked;
     pl__op *inner = pl__op_begin(op, stream->loop, &send_file_type, stream, file);
     pl__file_hold(file);
+    size = pl__file_reach(file, offset, size);
     inner->as.write.size = size;
     inner->completion.as.send_file.file = pl__file_object(file);
     inner->completion.as.send_file.offset = offset;
@@ -485,19 +486,24 @@ int64_t pl_stream_send_file(pl_stream *stream, pl_file *file, int64_t offset, in
     return pl__op_wait(&op, pl_stream_send_file_start(&op, stream, file, offset, size));
 }
 
-/* An empty write has its turn after all that are queued. */
+/* Queues an empty write, which has its turn after all that are queued, after a half close too. */
+static int flush_start(pl_op *op, pl_stream *stream)
+{
+    int checked = check_open(stream);
+    if (checked == PL_OK)
+        checked = pl__op_check(op, stream->loop);
+    if (checked == PL_OK)
+        enqueue(pl__op_begin(op, stream->loop, &write_type, stream, NULL));
+    return checked;
+}
+
 int64_t pl_stream_flush(pl_stream *stream)
 {
     int checked = pl__task_checkpoint();
-    if (checked == PL_OK)
-        checked = check_open(stream);
     if (checked < 0)
         return checked;
-    if (pl__list_is_empty(&stream->writes))
-        return stream->write_error;
     pl_op op = {{{0}}};
-    enqueue(pl__op_begin(&op, stream->loop, &write_type, stream, NULL));
-    return pl_op_await(&op);
+    return pl__op_wait(&op, flush_start(&op, stream));
 }
 
 int pl_stream_shutdown(pl_stream *stream)

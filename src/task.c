@@ -14,7 +14,7 @@
 #include "loop.h"
 #include "op.h"
 
-enum { PL__TASKS_KEPT = 1024 };
+enum { PL__TASKS_KEPT = 1024, PL__DEPENDENTS_SEARCHED = 10000 };
 
 static bool task_future_cancel(pl_future *future);
 static void task_destroy(pl_future *future);
@@ -342,26 +342,37 @@ static int64_t wait_for(pl_task *task, pl_future *future)
     return result;
 }
 
-/* Whether the other task is this one, or cannot end before it: a group of it contains this one. */
-static bool is_self_or_ancestor(const pl_task *other, const pl_task *task)
+/* The tasks that cannot go on before `task` ends: those that wait for it, and the one whose group it is in. */
+static void add_dependents(const pl_task *task, pl__list *found)
 {
-    for (; task; task = task->group ? task->group->parent : NULL) {
-        if (task == other)
-            return true;
+    PL__LIST_EACH (node, &task->future.callbacks) {
+        const pl__callback *callback = PL__CONTAINER_OF(node, pl__callback, node);
+        pl_task *waiter = callback->fn == task_step ? callback->arg : NULL;
+        if (waiter && !pl__node_is_linked(&waiter->search_node))
+            pl__list_push_back(found, &waiter->search_node);
     }
-    return false;
+    if (task->group && !pl__node_is_linked(&task->group->parent->search_node))
+        pl__list_push_back(found, &task->group->parent->search_node);
 }
 
-/* Whether the future's task waits, through any number of others, for this one. */
-static bool waits_for(const pl_future *future, const pl_task *task)
+/* Whether the future's task cannot end before this one does, directly or through others. Most tasks have no dependents
+ * when they wait; a search that finds very many gives up. */
+static bool waits_for(const pl_future *future, pl_task *task)
 {
-    while (future && future->type == &task_type) {
-        const pl_task *other = PL__CONTAINER_OF(future, pl_task, future);
-        if (is_self_or_ancestor(other, task))
-            return true;
-        future = other->waiting_for;
+    if (future->type != &task_type)
+        return false;
+    bool circle = false;
+    pl__list found;
+    pl__list_init(&found);
+    pl__list_push_back(&found, &task->search_node);
+    int searched = 0;
+    for (pl__node *node; (node = pl__list_pop_front(&found));) {
+        const pl_task *dependent = PL__CONTAINER_OF(node, pl_task, search_node);
+        circle = circle || future == &dependent->future;
+        if (!circle && searched++ < PL__DEPENDENTS_SEARCHED)
+            add_dependents(dependent, &found);
     }
-    return false;
+    return circle;
 }
 
 /* The task has had many results without waiting. A level does not end such a wait, but that it goes on is counted. */

@@ -39,7 +39,8 @@ struct pl_task {
     pl__list operations;     /* in flight, in memory of its stack */
     pl__group *group;        /* NULL: none */
     pl__node group_node;
-    pl_task *outer; /* the task that runs an eager one's first step */
+    pl__node search_node; /* in a search for a circle of waits */
+    pl_task *outer;       /* the task that runs an eager one's first step */
     uint32_t cancelling;
     uint32_t budget;          /* waits without a suspension that are left in this step */
     uint32_t cancels_ignored; /* waits that the present level ended */

@@ -196,6 +196,51 @@ static int64_t never_end_by_yields(void *arg)
     return 0;
 }
 
+/* Each limit is heeded, the cancel around them is not. */
+static int64_t never_end_by_limits(void *arg)
+{
+    int rc = 0;
+    (void)arg;
+    while (rc != PL_ENOTASK) {
+        pl_timeout limit = {0};
+        (void)pl_timeout_begin(&limit, 0);
+        rc = pl_sleep(PL_MS(1));
+        (void)pl_timeout_end(&limit, 0);
+    }
+    return 0;
+}
+
+enum { PIECES = 60000 }; /* more than a stream sends in one turn */
+
+/* When it is given up its first write is between two turns, partly out: cancelling that ends the others, too. */
+static int64_t never_end_with_writes(void *arg)
+{
+    static pl_buffer pieces[PIECES];
+    static pl_listener *listener;
+    static pl_stream *client, *server;
+    pl_address address = {0};
+    pl_shielded beginning = {0};
+    pl_op first = {0}, second = {0}, third = {0};
+    (void)arg;
+    for (int i = 0; i < PIECES; i++)
+        pieces[i] = (pl_buffer){"x", 1};
+    (void)pl_shielded_begin(&beginning);
+    if (pl_tcp_listen(&listener, "127.0.0.1", 0, NULL) < 0 || pl_listener_address(listener, &address) < 0 ||
+        pl_tcp_connect(&client, "127.0.0.1", address.port, NULL) < 0 || pl_accept(listener, &server) < 0)
+        (void)printf("no connection\n");
+    pl_shielded_end(&beginning);
+    while (reports == 0) /* of this task's going on */
+        (void)pl_yield();
+    if (client) {
+        (void)pl_write_buffers_start(&first, client, pieces, PIECES);
+        (void)pl_write_start(&second, client, "2", 1);
+        (void)pl_write_start(&third, client, "3", 1);
+    }
+    while (pl_yield() != PL_ENOTASK)
+        continue;
+    return 0;
+}
+
 static int close_with(pl_task_fn *fn)
 {
     pl_loop *loop = NULL;
@@ -233,6 +278,16 @@ static int close_with_a_stubborn_task(void)
 static int close_with_a_task_that_only_yields(void)
 {
     return close_with(never_end_by_yields);
+}
+
+static int close_with_a_task_that_only_heeds_its_limits(void)
+{
+    return close_with(never_end_by_limits);
+}
+
+static int close_with_a_task_that_has_writes(void)
+{
+    return close_with(never_end_with_writes);
 }
 
 /* --- Interrupts ------------------------------------------------------------------------------------------------- */
@@ -281,6 +336,8 @@ static const abort_case cases[] = {
     {"a_task_that_returns_with_an_operation_in_flight", return_with_operation, NULL},
     {"a_task_that_will_not_end_is_left_behind", NULL, close_with_a_stubborn_task},
     {"a_task_that_only_yields_is_left_behind", NULL, close_with_a_task_that_only_yields},
+    {"a_task_that_only_heeds_its_limits_is_left_behind", NULL, close_with_a_task_that_only_heeds_its_limits},
+    {"a_task_with_writes_under_way_is_left_behind", NULL, close_with_a_task_that_has_writes},
     {"a_second_interrupt_ends_the_program", NULL, interrupt_twice},
 };
 

@@ -636,6 +636,29 @@ TEST_CASE(awaiting_a_future_that_is_done_does_not_suspend)
     fixture_close(&f);
 }
 
+static int64_t set_first(void *arg)
+{
+    fixture *other = arg;
+    CHECK_EQ_INT(pl_future_set_result(other->futures[0], 6), PL_OK);
+    return 0;
+}
+
+TEST_CASE(a_future_made_done_from_another_loop_of_the_thread_wakes_its_own)
+{
+    fixture f, other;
+    REQUIRE(fixture_open(&f, t));
+    REQUIRE(fixture_open(&other, t));
+    new_future(&other, 0);
+    start_slot(&other, 0, await_first);
+    turn(&other, 1);
+    CHECK_EQ_INT(run_task(&f, set_first, &other), 0);
+    turn(&f, 2);
+    EXPECT_TRACE(&other, "");
+    CHECK_EQ_INT(finish_task(&other, other.tasks[0]), 6);
+    fixture_close(&other);
+    fixture_close(&f);
+}
+
 /* --- The future of a task ----------------------------------------------------------------------------------------- */
 
 static int64_t sleep_for_ever(void *arg)
@@ -757,6 +780,7 @@ TEST_SUITE(future, TEST_BACKENDS_ALL,
            CASE(waiting_for_a_future_of_another_loop_is_refused),
            CASE(a_waiter_gets_results_errors_and_pointers),
            CASE(awaiting_a_future_that_is_done_does_not_suspend),
+           CASE(a_future_made_done_from_another_loop_of_the_thread_wakes_its_own),
            CASE(the_future_of_a_task_is_set_by_the_task_alone),
            CASE(cancelling_the_future_of_a_task_is_a_request_and_its_end_the_answer),
            CASE(references_to_the_future_of_a_task_are_references_to_the_task),

@@ -1291,6 +1291,34 @@ TEST_CASE(a_cancel_at_the_root_ends_a_tree_of_groups)
     fixture_close(&f);
 }
 
+static int64_t await_the_parent(void *arg)
+{
+    fixture *f = arg;
+    int64_t rc = pl_task_await(f->tasks[0]);
+    note_code(f, rc);
+    return 0;
+}
+
+static int64_t parent_that_is_awaited(void *arg)
+{
+    fixture *f = arg;
+    pl_group group = {0};
+    begin(f, &group, PL_GROUP_FAIL_FAST);
+    spawn(f, await_the_parent);
+    return pl_group_end(&group, 3);
+}
+
+TEST_CASE(a_child_that_awaits_the_parent_that_waits_for_it_is_told)
+{
+    fixture f;
+    REQUIRE(fixture_open(&f, t));
+    start_slot(&f, 0, parent_that_is_awaited);
+    turn(&f, 5);
+    EXPECT_TRACE(&f, "PL_EDEADLOCK ");
+    CHECK_EQ_INT(pl_future_state(pl_task_future(f.tasks[0])), PL_FINISHED);
+    fixture_close(&f);
+}
+
 typedef struct nest {
     fixture *f;
     int left;
@@ -1532,6 +1560,7 @@ TEST_SUITE(group, TEST_BACKENDS_ALL,
            CASE(a_child_whose_limit_ran_out_fails_the_group),
            CASE(a_limit_in_a_child_is_not_to_blame_for_the_groups_cancel),
            CASE(a_cancel_at_the_root_ends_a_tree_of_groups),
+           CASE(a_child_that_awaits_the_parent_that_waits_for_it_is_told),
            CASE(a_cancel_runs_down_a_long_chain_of_groups),
            CASE(a_task_that_awaits_the_parent_of_its_group_is_told),
            CASE(outside_of_a_task_there_is_no_group),

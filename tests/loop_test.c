@@ -405,6 +405,48 @@ TEST_CASE(run_until_complete_ends_with_the_iteration_in_which_it_learns_of_it)
     fixture_close(&f);
 }
 
+static int64_t return_seven(void *arg)
+{
+    (void)arg;
+    return 7;
+}
+
+static int64_t return_nine(void *arg)
+{
+    (void)arg;
+    return 9;
+}
+
+/* Where the task that has just ended was, if nobody holds that. */
+static void start_another(void *arg)
+{
+    pl_task_unref(start_task(arg, return_nine, arg));
+}
+
+static void set_seven_and_let_go(void *arg)
+{
+    fixture *f = arg;
+    set_seven(f);
+    drop_future(f, 0);
+}
+
+TEST_CASE(run_until_complete_keeps_what_it_waits_for)
+{
+    fixture f;
+    pl_task *task;
+    pl_future *future;
+    REQUIRE(fixture_open(&f, t));
+    task = start_task(&f, return_seven, &f);
+    future = pl_task_future(task);
+    soon(&f, start_another);
+    pl_task_unref(task);
+    CHECK_EQ_INT(pl_loop_run_until_complete(f.loop, future), 7);
+    new_future(&f, 0);
+    soon(&f, set_seven_and_let_go);
+    CHECK_EQ_INT(pl_loop_run_until_complete(f.loop, f.futures[0]), 7);
+    fixture_close(&f);
+}
+
 TEST_CASE(run_until_complete_says_that_stop_came_first)
 {
     fixture f;
@@ -914,6 +956,43 @@ TEST_CASE(what_a_task_starts_while_the_loop_closes_is_dropped_once)
     CHECK_EQ_INT(f.drops + runs, 2);
 }
 
+/* A supervisor: it replaces its task. */
+static void replace_task(void *arg)
+{
+    fixture *f = arg;
+    pl_task_options options = {.size = sizeof options, .loop = f->loop};
+    int rc;
+    if (++f->counts[1] > 50) /* or a failure would not end */
+        return;
+    pl_task_unref(f->tasks[0]);
+    f->tasks[0] = NULL;
+    rc = pl_spawn(&f->tasks[0], wait_in_sleep_for_ever, f, &options);
+    note_code(f, rc);
+    if (rc == PL_OK)
+        CHECK_EQ_INT(
+            pl_future_add_done_callback(pl_task_future(f->tasks[0]), &f->callbacks[0], replace_task, f), PL_OK);
+}
+
+TEST_CASE(a_callback_that_replaces_its_task_does_not_keep_the_loop_that_closes)
+{
+    fixture f;
+    pl_task *task;
+    REQUIRE(fixture_open(&f, t));
+    task = start_slot(&f, 0, wait_in_sleep_for_ever);
+    CHECK_EQ_INT(pl_future_add_done_callback(pl_task_future(task), &f.callbacks[0], replace_task, &f), PL_OK);
+    turn(&f, 1);
+    CHECK_EQ_INT(pl_task_cancel(task), 1);
+    turn(&f, 2);
+    EXPECT_TRACE(&f, "forever PL_OK "); /* as long as the loop does not close */
+    start_slot(&f, 1, ignore_a_few_cancels); /* so that the loop goes on when the other has ended */
+    turn(&f, 1);
+    CHECK_EQ_INT(pl_loop_close(f.loop), PL_OK);
+    EXPECT_TRACE(&f, "forever PL_ECLOSED ");
+    CHECK_EQ_INT(f.counts[1], 2);
+    fixture_release_slots(&f);
+    EXPECT_REPORTS(&f, "");
+}
+
 static int64_t fail_while_closing(void *arg)
 {
     (void)arg;
@@ -949,6 +1028,67 @@ TEST_CASE(a_drop_function_may_call_the_loop_that_closes)
     fixture_close(&f);
     EXPECT_TRACE(&f, "");
     CHECK_EQ_INT(f.drops, 2);
+}
+
+static void stop_and_close(void *arg)
+{
+    fixture *f = arg;
+    note_code(f, pl_loop_stop(f->loop));
+    note_code(f, pl_loop_close(f->loop));
+    note_code(f, pl_loop_run_once(f->loop, 0));
+}
+
+static int64_t end_slowly(void *arg)
+{
+    CHECK_EQ_INT(pl_sleep(PL_FOREVER), PL_ECANCELED);
+    for (int i = 0; i < 5; i++)
+        CHECK_EQ_INT(pl_yield(), PL_ECANCELED);
+    note(arg, "end");
+    return PL_ECANCELED;
+}
+
+/* The first is dropped while the tasks end, the second when they have. */
+TEST_CASE(a_drop_function_may_stop_and_close_the_loop_that_closes)
+{
+    fixture f;
+    pl_task_options options = {.size = sizeof options, .drop = stop_and_close};
+    REQUIRE(fixture_open(&f, t));
+    options.loop = f.loop;
+    pl_loop_set_exception_handler(f.loop, NULL, NULL);
+    start_slot(&f, 0, end_slowly);
+    turn(&f, 1);
+    CHECK_EQ_INT(pl_spawn(NULL, never, &f, &options), PL_OK);
+    CHECK_EQ_INT(pl_loop_close(f.loop), PL_OK);
+    EXPECT_TRACE(&f, "PL_OK PL_EBUSY PL_EBUSY end ");
+    fixture_release_slots(&f);
+
+    REQUIRE(fixture_open(&f, t));
+    CHECK_EQ_INT(pl_call_soon(f.loop, note_never, &f, stop_and_close), PL_OK);
+    fixture_close(&f);
+    EXPECT_TRACE(&f, "PL_ECLOSED PL_OK PL_ECLOSED ");
+}
+
+TEST_CASE(what_a_closed_loop_has_forgotten_is_idle)
+{
+    fixture f;
+    REQUIRE(fixture_open(&f, t));
+    CHECK_EQ_INT(pl_callback_schedule(&f.callbacks[0], f.loop, note_never, &f), PL_OK);
+    CHECK_EQ_INT(pl_timer_start(&f.timers[0], f.loop, 0, note_never, &f), PL_OK);
+    CHECK_EQ_INT(pl_timer_start(&f.timers[1], f.loop, PL_SECONDS(3600), note_never, &f), PL_OK);
+    new_future(&f, 0);
+    new_future(&f, 1);
+    for (int i = 0; i < 2; i++)
+        CHECK_EQ_INT(
+            pl_future_add_done_callback(f.futures[i], &f.callbacks[i + 1], note_never, &f), PL_OK);
+    CHECK_EQ_INT(pl_loop_close(f.loop), PL_OK);
+    CHECK_EQ_INT(pl_timer_stop(&f.timers[0]), 0);
+    CHECK_EQ_INT(pl_timer_stop(&f.timers[1]), 0);
+    CHECK_EQ_INT(pl_callback_cancel(&f.callbacks[0]), 0);
+    CHECK_EQ_INT(pl_callback_cancel(&f.callbacks[1]), 1); /* its future was still pending */
+    CHECK_EQ_INT(pl_future_set_result(f.futures[1], 1), PL_OK);
+    CHECK_EQ_INT(pl_callback_cancel(&f.callbacks[2]), 0);
+    fixture_release_slots(&f);
+    EXPECT_TRACE(&f, "");
 }
 
 /* --- Reports ------------------------------------------------------------------------------------------------------ */
@@ -1118,6 +1258,7 @@ TEST_SUITE(loop, TEST_BACKENDS_ALL,
            CASE(run_until_complete_gives_the_result),
            CASE(run_until_complete_gives_the_error_and_takes_it_as_looked_at),
            CASE(run_until_complete_ends_with_the_iteration_in_which_it_learns_of_it),
+           CASE(run_until_complete_keeps_what_it_waits_for),
            CASE(run_until_complete_says_that_stop_came_first),
            CASE(a_future_that_an_ended_run_waited_for_does_not_end_the_next_run),
            CASE(run_until_complete_refuses_a_future_of_another_loop),
@@ -1140,8 +1281,11 @@ TEST_SUITE(loop, TEST_BACKENDS_ALL,
            CASE(the_cancel_of_close_is_a_level),
            CASE(close_does_not_give_up_a_task_that_heeded_a_thousand_cancels_before),
            CASE(what_a_task_starts_while_the_loop_closes_is_dropped_once),
+           CASE(a_callback_that_replaces_its_task_does_not_keep_the_loop_that_closes),
            CASE(an_error_of_a_task_that_close_cancelled_is_reported),
            CASE(a_drop_function_may_call_the_loop_that_closes),
+           CASE(a_drop_function_may_stop_and_close_the_loop_that_closes),
+           CASE(what_a_closed_loop_has_forgotten_is_idle),
            CASE(a_report_reaches_the_handler_as_it_was_given),
            CASE(a_report_made_inside_the_handler_does_not_come_to_the_handler),
            CASE(without_a_handler_reports_go_to_standard_error),

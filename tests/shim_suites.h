@@ -1,1 +1,6 @@
 /* The suites of proloop_shim_tests: X(noun) stands for noun_suite in noun_test.c. */
+X(shim_echo)
+X(shim_file)
+X(shim_listener)
+X(shim_resolver)
+X(shim_transfer)

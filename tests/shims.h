@@ -44,7 +44,7 @@ int64_t shim_calls_of_loop(shim kind);
 
 typedef enum shim_fault {
     SHIM_AS_IS,
-    SHIM_SHORT,       /* no more than `limit` bytes */
+    SHIM_SHORT,       /* no more than `limit` bytes; an edge will come */
     SHIM_INTERRUPTED, /* by a signal, where there are such */
     SHIM_NOT_READY,   /* and an edge will come */
     SHIM_NO_HANDLES,

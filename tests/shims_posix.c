@@ -165,8 +165,10 @@ static bool fails(shim kind, int descriptor, size_t *size)
     size_t limit = 1;
     switch (shim_fault_of(kind, &limit)) {
     case SHIM_SHORT:
-        if (size && *size > limit)
+        if (size && *size > limit) {
             *size = limit;
+            make_edge(descriptor); /* less than was asked for means: no more now, and an edge when there is */
+        }
         return false;
     case SHIM_INTERRUPTED:
         errno = EINTR;

@@ -198,9 +198,43 @@ TEST_CASE(its_clock_jumps)
     CHECK(waited >= PL_SECONDS(100) && waited < PL_SECONDS(101));
 }
 
+static struct {
+    pl_stream *streams[2];
+    pl_op ops[2];
+    uint8_t data[1024 * 1024];
+} stuck;
+
+/* Each wants to write more than fits, and neither reads. */
+static void leave_stuck_streams(void)
+{
+    int i;
+    REQUIRE(connect_pair(&stuck.streams[0], &stuck.streams[1]));
+    expect_reports(1, 2);
+    for (i = 0; i < 2; i++) {
+        CHECK_EQ_INT(pl_write_start(&stuck.ops[i], stuck.streams[i], stuck.data, sizeof stuck.data), PL_OK);
+        CHECK_EQ_INT(pl_stream_set_linger(stuck.streams[i], PL_FOREVER), PL_OK);
+        pl_stream_close(stuck.streams[i]);
+    }
+    CHECK_EQ_INT(pl_sleep(PL_SECONDS(60)), PL_OK);
+    for (i = 0; i < 2; i++)
+        CHECK(pl_op_is_pending(&stuck.ops[i]));
+}
+
+/* On a real clock this takes some seconds. */
+TEST_CASE(a_linger_without_end_ends_with_the_loop)
+{
+    static test_context context = {.backend = "sim"};
+    int i;
+    (void)t;
+    loopback_run(&context, leave_stuck_streams, NULL);
+    for (i = 0; i < 2; i++)
+        CHECK(pl_op_result(&stuck.ops[i]) == PL_ECLOSED || pl_op_result(&stuck.ops[i]) == PL_ECONNRESET);
+}
+
 TEST_SUITE(simulation, TEST_BACKENDS_NONE,
            CASE(the_same_seed_gives_the_same_run),
            CASE(no_seed_is_a_fixed_one),
            CASE(another_seed_gives_another_run),
            CASE(no_seed_loses_a_byte),
-           CASE(its_clock_jumps))
+           CASE(its_clock_jumps),
+           CASE(a_linger_without_end_ends_with_the_loop))

@@ -214,6 +214,30 @@ TASK_CASE(a_loan_that_is_never_returned_goes_with_the_stream)
     close_both(client, server);
 }
 
+/* Its stream may be gone before anybody could return it. Whether the bytes or the close come first is chance. */
+TASK_CASE(a_loan_that_would_come_after_the_close_is_not_lent)
+{
+    enum { ROUNDS = 100 };
+    for (int i = 0; i < ROUNDS; i++) {
+        pl_stream *client, *server;
+        const void *data = NULL;
+        pl_op op = {0};
+        bool pending;
+        int64_t rc;
+        REQUIRE(connect_pair(&client, &server));
+        CHECK_EQ_INT(pl_read_borrow_start(&op, server, &data), PL_OK);
+        CHECK_EQ_INT(pl_yield(), PL_OK);
+        CHECK_EQ_INT(pl_write(client, "h", 1), PL_OK);
+        CHECK_EQ_INT(pl_sleep(PL_US(25 * (i % 20))), PL_OK);
+        pending = pl_op_is_pending(&op) != 0;
+        pl_stream_close(server);
+        rc = pl_op_await(&op);
+        CHECK_EQ_INT(rc, pending ? PL_ECLOSED : 1);
+        CHECK_EQ_INT(data == NULL, pending);
+        pl_stream_close(client);
+    }
+}
+
 TASK_CASE(the_end_of_a_stream_is_read_again_and_again)
 {
     pl_stream *client, *server;
@@ -1015,6 +1039,183 @@ TEST_CASE(streams_that_linger_end_with_their_loop)
     check_what_is_left();
 }
 
+static const void *lent_before_the_end;
+
+static void leave_a_loan(void)
+{
+    memset(&left, 0, sizeof left);
+    lent_before_the_end = NULL;
+    REQUIRE(connect_pair(&left.client, &left.server));
+    CHECK_EQ_INT(pl_write(left.client, "h", 1), PL_OK);
+    CHECK_EQ_INT(pl_read_borrow(left.server, &lent_before_the_end), 1);
+}
+
+TEST_CASE(a_loan_outlives_the_loop_until_it_is_returned)
+{
+    loopback_run(t, leave_a_loan, NULL);
+    REQUIRE(lent_before_the_end != NULL);
+    CHECK_MEM(lent_before_the_end, "h", 1);
+    CHECK_EQ_INT(pl_read_return(left.server), PL_OK);
+    CHECK_EQ_INT(pl_read_return(left.server), PL_ESTATE);
+    close_both(left.client, left.server);
+}
+
+TEST_CASE(a_loan_that_outlives_the_loop_goes_with_the_stream)
+{
+    loopback_run(t, leave_a_loan, NULL);
+    close_both(left.client, left.server);
+}
+
+/* More pieces than a stream sends in one turn, so that it is between two of them with some bytes out and others not:
+ * the write in front then ends all behind it. */
+static const size_t pieces_of_several_turns[] = {1030, 17000, 60000};
+
+enum { WRITES_BEHIND = 60, PIECES_MAX = 60000 };
+
+static struct {
+    pl_stream *client;
+    pl_stream *server;
+    pl_buffer *pieces;
+    size_t count;
+    pl_op first;
+    pl_op behind[WRITES_BEHIND];
+    bool close;
+} turns;
+
+static void write_many_pieces(int behind)
+{
+    REQUIRE(connect_pair(&turns.client, &turns.server));
+    CHECK_EQ_INT(pl_write_buffers_start(&turns.first, turns.client, turns.pieces, turns.count), PL_OK);
+    for (int i = 0; i < behind; i++)
+        CHECK_EQ_INT(pl_write_start(&turns.behind[i], turns.client, "x", 1), PL_OK);
+}
+
+static void leave_many_writes(void)
+{
+    write_many_pieces(WRITES_BEHIND);
+    if (turns.close) {
+        pl_stream_close(turns.client);
+        turns.client = NULL;
+    }
+}
+
+static bool fill_turns(void)
+{
+    memset(&turns, 0, sizeof turns);
+    turns.pieces = malloc(PIECES_MAX * sizeof *turns.pieces);
+    for (size_t i = 0; turns.pieces && i < PIECES_MAX; i++)
+        turns.pieces[i] = (pl_buffer){"x", 1};
+    return CHECK(turns.pieces != NULL);
+}
+
+static void check_many_writes(test_context *t, bool close)
+{
+    REQUIRE(fill_turns());
+    turns.close = close;
+    for (size_t k = 0; k < sizeof pieces_of_several_turns / sizeof pieces_of_several_turns[0]; k++) {
+        turns.count = pieces_of_several_turns[k];
+        loopback_run(t, leave_many_writes, NULL);
+        check_ended_by_the_loop(&turns.first, true);
+        for (int i = 0; i < WRITES_BEHIND; i++)
+            check_ended_by_the_loop(&turns.behind[i], true);
+        close_both(turns.client, turns.server);
+    }
+    free(turns.pieces);
+}
+
+TEST_CASE(writes_that_end_one_another_end_with_their_loop)
+{
+    check_many_writes(t, false);
+}
+
+TEST_CASE(writes_of_a_closed_stream_that_end_one_another_end_with_their_loop)
+{
+    check_many_writes(t, true);
+}
+
+/* The queue is out, or the time is up, or both in one iteration: then the one that is late finds nothing to do. */
+TASK_CASE(the_linger_ends_as_the_queue_does)
+{
+    REQUIRE(fill_turns());
+    expect_reports(0, 1000);
+    for (size_t k = 0; k < sizeof pieces_of_several_turns / sizeof pieces_of_several_turns[0]; k++) {
+        int64_t end, got, rc, behind;
+        turns.count = pieces_of_several_turns[k];
+        write_many_pieces(1);
+        CHECK_EQ_INT(pl_stream_set_linger(turns.client, 1), PL_OK);
+        pl_stream_close(turns.client);
+        end = read_to_end(turns.server);
+        got = pl_stream_bytes_read(turns.server);
+        rc = pl_op_await(&turns.first);
+        CHECK(rc == PL_OK || rc == PL_ECLOSED);
+        behind = pl_op_await(&turns.behind[0]);
+        CHECK(behind == PL_OK || behind == PL_ECLOSED);
+        if (rc == PL_OK && behind == PL_OK)
+            CHECK_EQ_INT(got, (int64_t)turns.count + 1);
+        CHECK(behind == PL_OK ? end == 0 : is_reset(end));
+        pl_stream_close(turns.server);
+    }
+    free(turns.pieces);
+}
+
+static struct {
+    pl_listener *listener;
+    uint16_t port;
+} patient;
+
+static int64_t listen_and_leave(void *arg)
+{
+    (void)arg;
+    (void)listen_here(&patient.listener, &patient.port);
+    return 0;
+}
+
+static int64_t write_and_leave(void *arg)
+{
+    pl_stream *stream = NULL;
+    (void)arg;
+    if (!CHECK_EQ_INT(pl_tcp_connect(&stream, "127.0.0.1", patient.port, NULL), PL_OK))
+        return 0;
+    CHECK_EQ_INT(pl_write(stream, "x", 1), PL_OK);
+    CHECK_EQ_INT(pl_stream_set_linger(stream, PL_SECONDS(3600)), PL_OK);
+    pl_stream_close(stream);
+    return 0;
+}
+
+static void run_in(pl_loop *loop, pl_task_fn *fn)
+{
+    pl_task_options options = {.size = sizeof options, .loop = loop};
+    pl_task *task = NULL;
+    REQUIRE_EQ_INT(pl_spawn(&task, fn, NULL, &options), PL_OK);
+    CHECK_EQ_INT(pl_loop_run_until_complete(loop, pl_task_future(task)), 0);
+    pl_task_unref(task);
+}
+
+/* The peer is a loop that does not run, so it never closes its side. Even a stream that has something to write has five
+ * seconds at most when its loop closes; this one only waits. */
+TEST_CASE(a_stream_that_waits_for_its_peer_does_not_keep_its_loop)
+{
+    pl_loop_options options = {.size = sizeof options, .backend = t->backend};
+    pl_loop *peer = NULL;
+    pl_loop *loop = NULL;
+    pl_duration begun;
+    if (strcmp(t->backend, "sim") == 0) {
+        t_skip(t, "each simulated loop has a network of its own");
+        return;
+    }
+    memset(&patient, 0, sizeof patient);
+    REQUIRE_EQ_INT(pl_loop_create(&peer, &options), PL_OK);
+    run_in(peer, listen_and_leave);
+    if (patient.listener && CHECK_EQ_INT(pl_loop_create(&loop, &options), PL_OK)) {
+        begun = pl_loop_time(peer);
+        run_in(loop, write_and_leave);
+        CHECK_EQ_INT(pl_loop_close(loop), PL_OK);
+        CHECK(pl_loop_time(peer) - begun < PL_SECONDS(5));
+    }
+    pl_listener_close(patient.listener);
+    CHECK_EQ_INT(pl_loop_close(peer), PL_OK);
+}
+
 static int64_t read_for_ever(void *arg)
 {
     pl_stream *stream = arg;
@@ -1045,6 +1246,7 @@ TEST_SUITE(stream, TEST_BACKENDS_ALL,
            CASE(a_cancelled_loan_lends_nothing),
            CASE(a_loan_outlives_the_close_until_it_is_returned),
            CASE(a_loan_that_is_never_returned_goes_with_the_stream),
+           CASE(a_loan_that_would_come_after_the_close_is_not_lent),
            CASE(the_end_of_a_stream_is_read_again_and_again),
            CASE(half_close_leaves_the_other_direction_open),
            CASE(half_close_waits_for_the_writes_before_it),
@@ -1060,6 +1262,7 @@ TEST_SUITE(stream, TEST_BACKENDS_ALL,
            CASE(close_right_after_a_write_loses_nothing),
            CASE(close_with_unread_input_still_delivers_the_reply),
            CASE(what_is_left_when_the_linger_ends_is_dropped_reset_and_reported),
+           CASE(the_linger_ends_as_the_queue_does),
            CASE(without_linger_close_drops_what_is_queued),
            CASE(without_linger_and_with_nothing_queued_close_is_orderly),
            CASE(abort_resets),
@@ -1077,4 +1280,9 @@ TEST_SUITE(stream, TEST_BACKENDS_ALL,
            CASE(a_callback_cannot_wait),
            CASE(streams_left_open_end_with_their_loop),
            CASE(streams_that_linger_end_with_their_loop),
+           CASE(a_loan_outlives_the_loop_until_it_is_returned),
+           CASE(a_loan_that_outlives_the_loop_goes_with_the_stream),
+           CASE(writes_that_end_one_another_end_with_their_loop),
+           CASE(writes_of_a_closed_stream_that_end_one_another_end_with_their_loop),
+           CASE(a_stream_that_waits_for_its_peer_does_not_keep_its_loop),
            CASE(tasks_that_read_are_cancelled_by_the_end_of_their_loop))

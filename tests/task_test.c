@@ -380,6 +380,98 @@ TEST_CASE(eager_tasks_start_one_another)
     fixture_close(&f);
 }
 
+TEST_CASE(eager_outside_of_the_loop_waits_for_the_next_iteration)
+{
+    fixture f;
+    pl_task_options options = {.size = sizeof options, .eager = 1};
+    REQUIRE(fixture_open(&f, t));
+    options.loop = f.loop;
+    CHECK_EQ_INT(pl_spawn(NULL, note_run, &f, &options), PL_OK);
+    EXPECT_TRACE(&f, "");
+    turn(&f, 1);
+    EXPECT_TRACE(&f, "run ");
+    fixture_close(&f);
+}
+
+static int64_t spawn_eager_elsewhere(void *arg)
+{
+    fixture *other = arg;
+    pl_task_options options = {.size = sizeof options, .eager = 1, .loop = other->loop};
+    CHECK_EQ_INT(pl_spawn(NULL, note_run, other, &options), PL_OK);
+    CHECK_STR(other->trace, "");
+    return 0;
+}
+
+TEST_CASE(eager_in_a_loop_that_does_not_run_waits_for_it)
+{
+    fixture f, other;
+    REQUIRE(fixture_open(&f, t));
+    REQUIRE(fixture_open(&other, t));
+    CHECK_EQ_INT(run_task(&f, spawn_eager_elsewhere, &other), 0);
+    turn(&f, 1);
+    EXPECT_TRACE(&other, "");
+    turn(&other, 1);
+    EXPECT_TRACE(&other, "run ");
+    fixture_close(&other);
+    fixture_close(&f);
+}
+
+static int64_t cancel_the_parent(void *arg)
+{
+    fixture *f = arg;
+    CHECK_EQ_INT(pl_task_cancel(f->tasks[0]), 1);
+    return 5;
+}
+
+static int64_t be_cancelled_by_an_eager_child(void *arg)
+{
+    fixture *f = arg;
+    spawn_eager(f, 1, cancel_the_parent);
+    CHECK_EQ_INT(pl_check_cancelled(), PL_ECANCELED);
+    CHECK_EQ_INT(pl_task_await(f->tasks[1]), 5); /* done: no wait */
+    note_code(f, pl_sleep(PL_MS(1)));
+    note_code(f, pl_sleep(0));
+    return 3;
+}
+
+TEST_CASE(an_eager_child_may_cancel_its_parent)
+{
+    fixture f;
+    REQUIRE(fixture_open(&f, t));
+    start_slot(&f, 0, be_cancelled_by_an_eager_child);
+    CHECK_EQ_INT(finish_task(&f, f.tasks[0]), 3);
+    EXPECT_TRACE(&f, "PL_ECANCELED PL_OK ");
+    fixture_close(&f);
+}
+
+static int64_t await_the_parent(void *arg)
+{
+    fixture *f = arg;
+    int64_t rc = pl_task_await(f->tasks[0]);
+    note_code(f, rc);
+    return rc;
+}
+
+static int64_t have_an_eager_child_that_waits(void *arg)
+{
+    fixture *f = arg;
+    spawn_eager(f, 1, await_the_parent);
+    CHECK_EQ_INT(pl_task_await(f->tasks[1]), PL_EDEADLOCK);
+    CHECK_EQ_INT(pl_yield(), PL_OK);
+    return 9;
+}
+
+TEST_CASE(an_eager_child_may_await_its_parent)
+{
+    fixture f;
+    REQUIRE(fixture_open(&f, t));
+    start_slot(&f, 0, have_an_eager_child_that_waits);
+    CHECK_EQ_INT(finish_task(&f, f.tasks[0]), 9);
+    turn(&f, 2);
+    EXPECT_TRACE(&f, "9 ");
+    fixture_close(&f);
+}
+
 /* --- Spawning that fails ------------------------------------------------------------------------------------------ */
 
 static int64_t note_stack(void *arg)
@@ -1077,6 +1169,22 @@ TEST_CASE(one_of_two_cancels_taken_back_leaves_the_other)
     fixture_close(&f);
 }
 
+static int64_t stop_and_return(void *arg)
+{
+    fixture *f = arg;
+    CHECK_EQ_INT(pl_loop_stop(f->loop), PL_OK);
+    return 5;
+}
+
+TEST_CASE(a_task_that_stops_the_loop_and_ends_has_ended)
+{
+    fixture f;
+    REQUIRE(fixture_open(&f, t));
+    CHECK_EQ_INT(run_task(&f, stop_and_return, &f), 5);
+    CHECK_EQ_INT(run_task(&f, return_seven, &f), 7); /* no stop is left over */
+    fixture_close(&f);
+}
+
 /* --- Sleeping ----------------------------------------------------------------------------------------------------- */
 
 static int64_t sleep_and_check(void *arg)
@@ -1352,6 +1460,10 @@ TEST_SUITE(task, TEST_BACKENDS_ALL,
            CASE(an_eager_task_that_never_waits_has_ended_when_spawn_returns),
            CASE(a_callback_may_start_an_eager_task),
            CASE(eager_tasks_start_one_another),
+           CASE(eager_outside_of_the_loop_waits_for_the_next_iteration),
+           CASE(eager_in_a_loop_that_does_not_run_waits_for_it),
+           CASE(an_eager_child_may_cancel_its_parent),
+           CASE(an_eager_child_may_await_its_parent),
            CASE(a_task_gets_the_stack_it_asks_for),
            CASE(options_of_a_wrong_size_are_refused_and_the_argument_dropped),
            CASE(several_tasks_may_await_one),
@@ -1385,6 +1497,7 @@ TEST_SUITE(task, TEST_BACKENDS_ALL,
            CASE(a_cancel_runs_down_a_long_chain_of_tasks),
            CASE(cancels_are_counted_and_taken_back),
            CASE(one_of_two_cancels_taken_back_leaves_the_other),
+           CASE(a_task_that_stops_the_loop_and_ends_has_ended),
            CASE(a_sleep_is_never_short),
            CASE(sleepers_of_one_deadline_wake_in_the_order_they_came),
            CASE(a_sleep_until_the_past_gives_way_once),

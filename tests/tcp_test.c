@@ -339,6 +339,41 @@ TASK_CASE(a_task_cancelled_while_it_connects_ends_cancelled_or_connected)
     CHECK_EQ_INT(pl_group_end(&servers, 0), 0);
 }
 
+static struct {
+    pl_stream *stream;
+    pl_op op;
+    pl_address address;
+} left;
+
+static void connect_last(void *arg)
+{
+    pl_loop_stop(arg);
+    CHECK_EQ_INT(pl_tcp_connect_start(&left.op, &left.stream, &left.address, NULL), PL_OK);
+}
+
+static void find_silence(void)
+{
+    left.address = here(silent_port());
+}
+
+/* Begun in the last iteration: nobody looks at the system again before the loop closes. */
+TEST_CASE(a_connect_under_way_ends_with_its_loop)
+{
+    pl_loop_options options = {.size = sizeof options, .backend = t->backend};
+    pl_loop *loop = NULL;
+    int64_t rc;
+    memset(&left, 0, sizeof left);
+    loopback_run(t, find_silence, NULL);
+    REQUIRE_EQ_INT(pl_loop_create(&loop, &options), PL_OK);
+    CHECK_EQ_INT(pl_call_soon(loop, connect_last, loop, NULL), PL_OK);
+    CHECK_EQ_INT(pl_loop_run_forever(loop), PL_OK);
+    CHECK_EQ_INT(pl_loop_close(loop), PL_OK);
+    CHECK(!pl_op_is_pending(&left.op));
+    rc = pl_op_result(&left.op);
+    CHECK(rc == PL_ECLOSED || rc == PL_ECANCELED || rc == PL_ECONNREFUSED);
+    CHECK(left.stream == NULL);
+}
+
 TEST_SUITE(tcp, TEST_BACKENDS_ALL,
            CASE(connecting_where_nobody_listens_is_refused),
            CASE(the_systems_code_of_a_refusal_is_kept),
@@ -355,4 +390,5 @@ TEST_SUITE(tcp, TEST_BACKENDS_ALL,
            CASE(connecting_needs_a_loop_that_runs),
            CASE(a_cancelled_connect_leaves_nothing_open),
            CASE(a_connect_in_a_scope_that_ran_out_does_not_wait),
-           CASE(a_task_cancelled_while_it_connects_ends_cancelled_or_connected))
+           CASE(a_task_cancelled_while_it_connects_ends_cancelled_or_connected),
+           CASE(a_connect_under_way_ends_with_its_loop))

@@ -475,6 +475,18 @@ TIMEOUT_CASE(an_edge_that_is_due_when_a_limit_begins_comes_inside_and_passes)
     return 0;
 }
 
+TIMEOUT_CASE(a_cancel_that_was_taken_back_does_not_hide_the_limit)
+{
+    pl_timeout limit = {0};
+    (void)arg;
+    begin(&limit, PL_MS(1));
+    CHECK_EQ_INT(pl_task_cancel(pl_task_current()), 1);
+    CHECK_EQ_INT(pl_sleep(PL_MS(1)), PL_ECANCELED);
+    CHECK_EQ_INT(pl_task_uncancel(pl_task_current()), 0);
+    CHECK_EQ_INT(pl_timeout_end(&limit, pl_sleep(PL_FOREVER)), PL_ETIMEDOUT);
+    return 0;
+}
+
 /* --- What a limit cancels ----------------------------------------------------------------------------------------- */
 
 TIMEOUT_CASE(a_limit_cancels_the_task_that_is_awaited_and_waits_for_its_end)
@@ -701,6 +713,7 @@ TEST_SUITE(timeout, TEST_BACKENDS_ALL,
            CASE(a_limit_works_after_a_cancel_that_was_caught),
            CASE(a_cancel_inside_a_limit_after_another_cancel_passes),
            CASE(an_edge_that_is_due_when_a_limit_begins_comes_inside_and_passes),
+           CASE(a_cancel_that_was_taken_back_does_not_hide_the_limit),
            CASE(a_limit_cancels_the_task_that_is_awaited_and_waits_for_its_end),
            CASE(a_task_that_finishes_all_the_same_gives_its_result),
            CASE(a_result_and_a_limit_in_the_same_iteration_lose_nothing),

@@ -58,8 +58,8 @@ PL_API int pl_write_start(pl_op *op, pl_stream *stream, const void *data, size_t
 PL_API int pl_write_buffers_start(pl_op *op, pl_stream *stream, const pl_buffer *buffers, size_t count);
 
 /** Sends a part of a file without copying it through the program; in order with the writes. Task call (suspends).
- *  @return bytes, fewer than `size` only if the file ends before; errors as pl_write.   Win32: TransmitFile;
- *  asyncio: loop.sendfile. */
+ *  @return bytes, fewer than `size` only if the file, as it was when opened, ends before; errors as pl_write.   Win32:
+ *  TransmitFile; asyncio: loop.sendfile. */
 PL_API int64_t pl_stream_send_file(pl_stream *stream, pl_file *file, int64_t offset, int64_t size);
 
 /** The same, started. The file is kept open until it is done. */

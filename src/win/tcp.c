@@ -375,15 +375,6 @@ bool pl__begin_send_file(pl__completion *c, pl__packet *packet)
 {
     HANDLE file = (HANDLE)c->as.send_file.file;
     int64_t offset = c->as.send_file.offset, size = c->as.send_file.size;
-    LARGE_INTEGER end;
-    if (!GetFileSizeEx(file, &end))
-        return pl__packet_follows(c->handle, packet, false, 0);
-    if (size > end.QuadPart - offset) /* a call that asks for more than there is fails halfway */
-        size = end.QuadPart - offset;
-    if (size <= 0) {
-        packet->result = 0;
-        return false;
-    }
     if (size > SEND_FILE_LIMIT)
         size = SEND_FILE_LIMIT;
     packet->overlapped.Offset = (DWORD)(offset & UINT32_MAX);
