@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -275,12 +276,15 @@ static struct {
     const char *const *addresses;
     size_t count;
 } known;
+static pthread_mutex_t known_lock = PTHREAD_MUTEX_INITIALIZER; /* an abandoned look-up may outlive its case */
 
 void shims_set_name(const char *name, const char *const *addresses, size_t count)
 {
+    pthread_mutex_lock(&known_lock);
     known.name = name;
     known.addresses = addresses;
     known.count = count;
+    pthread_mutex_unlock(&known_lock);
 }
 
 int __real_getaddrinfo(const char *host, const char *service, const struct addrinfo *hints, struct addrinfo **found);
@@ -303,8 +307,13 @@ static int known_addresses(const struct addrinfo *hints, struct addrinfo **found
 SHIM_OF(int, getaddrinfo, const char *host, const char *service, const struct addrinfo *hints,
         struct addrinfo **found)
 {
+    bool is_known;
+    int result = 0;
     shim_called(SHIM_RESOLVE);
-    if (known.name && host && strcmp(host, known.name) == 0)
-        return known_addresses(hints, found);
-    return __real_getaddrinfo(host, service, hints, found);
+    pthread_mutex_lock(&known_lock);
+    is_known = known.name && host && strcmp(host, known.name) == 0;
+    if (is_known)
+        result = known_addresses(hints, found);
+    pthread_mutex_unlock(&known_lock);
+    return is_known ? result : __real_getaddrinfo(host, service, hints, found);
 }

@@ -151,12 +151,15 @@ static struct {
     const char *const *addresses;
     size_t count;
 } known;
+static SRWLOCK known_lock = SRWLOCK_INIT; /* an abandoned look-up may outlive its case */
 
 void shims_set_name(const char *name, const char *const *addresses, size_t count)
 {
+    AcquireSRWLockExclusive(&known_lock);
     known.name = name;
     known.addresses = addresses;
     known.count = count;
+    ReleaseSRWLockExclusive(&known_lock);
 }
 
 static void widen(const char *text, WCHAR *wide)
@@ -197,8 +200,13 @@ static bool is_known(PCWSTR host)
 
 SHIM_OF(INT, GetAddrInfoW, PCWSTR host, PCWSTR service, const ADDRINFOW *hints, PADDRINFOW *found)
 {
+    bool here;
+    INT result = 0;
     shim_called(SHIM_RESOLVE);
-    if (is_known(host))
-        return known_addresses(service, hints, found);
-    return __real___imp_GetAddrInfoW(host, service, hints, found);
+    AcquireSRWLockExclusive(&known_lock);
+    here = is_known(host);
+    if (here)
+        result = known_addresses(service, hints, found);
+    ReleaseSRWLockExclusive(&known_lock);
+    return here ? result : __real___imp_GetAddrInfoW(host, service, hints, found);
 }
