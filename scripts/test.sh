@@ -52,20 +52,21 @@ build()
 }
 
 # count_cases LOG: "passed failed skipped" of ctest's log. A test counts as the cases it says it ran, or else as one; a
-# test that failed has at least one failed case.
+# test that failed has at least one failed case; so has one that said nothing at all: it did not run.
 count_cases()
 {
     LC_ALL=C awk '
         function close_test() {
             if (!open)
                 return
-            if (!counted && ok)
+            if (!counted && ok && said)
                 p = 1
-            if (!ok && f == 0)
+            if (!(ok && said) && f == 0)
                 f = 1
             passed += p; failed += f; skipped += s
         }
-        / Testing: / { close_test(); open = 1; counted = 0; ok = 0; p = 0; f = 0; s = 0 }
+        / Testing: / { close_test(); open = 1; counted = 0; ok = 0; said = 0; p = 0; f = 0; s = 0 }
+        /^Output:/ { getline; getline; said = $0 != "<end of output>" }
         /^cases: / { counted = 1; p = $2; f = $4; s = $6 }
         /^Test Passed\./ { ok = 1 }
         END { close_test(); print passed + 0, failed + 0, skipped + 0 }

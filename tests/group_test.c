@@ -1405,6 +1405,53 @@ TEST_CASE(a_task_that_awaits_the_parent_of_its_group_is_told)
     fixture_close(&f);
 }
 
+static int64_t await_the_second(void *arg)
+{
+    fixture *f = arg;
+    note_code(f, pl_task_await(f->tasks[1]));
+    return 0;
+}
+
+static int64_t await_the_root_later(void *arg)
+{
+    for (int i = 0; i < 3; i++)
+        CHECK_EQ_INT(pl_yield(), PL_OK);
+    return await_the_root(arg);
+}
+
+static int64_t wait_for_one(fixture *f, pl_task_fn *child)
+{
+    pl_group group = {0};
+    CHECK_EQ_INT(pl_group_begin(&group, PL_GROUP_FAIL_FAST), PL_OK);
+    CHECK_EQ_INT(pl_group_spawn(&group, child, f, NULL), PL_OK);
+    return pl_group_end(&group, 0);
+}
+
+static int64_t have_a_child_that_awaits_the_second(void *arg)
+{
+    return wait_for_one(arg, await_the_second);
+}
+
+static int64_t have_a_child_that_awaits_the_root_later(void *arg)
+{
+    return wait_for_one(arg, await_the_root_later);
+}
+
+/* The one that closes the circle is told, wherever in it there are groups; then the others go on. */
+TEST_CASE(a_circle_of_waits_through_groups_ends)
+{
+    static pl_task_fn *const seconds[] = {await_the_root_later, have_a_child_that_awaits_the_root_later};
+    for (size_t i = 0; i < sizeof seconds / sizeof seconds[0]; i++) {
+        fixture f;
+        REQUIRE(fixture_open(&f, t));
+        start_slot(&f, 0, have_a_child_that_awaits_the_second);
+        start_slot(&f, 1, seconds[i]);
+        CHECK_EQ_INT(finish_task(&f, f.tasks[0]), 0);
+        EXPECT_TRACE(&f, "PL_EDEADLOCK PL_OK ");
+        fixture_close(&f);
+    }
+}
+
 /* --- Misuse ------------------------------------------------------------------------------------------------------- */
 
 /* test_taskgroup_without_parent_task, test_taskgroup_not_entered */
@@ -1563,6 +1610,7 @@ TEST_SUITE(group, TEST_BACKENDS_ALL,
            CASE(a_child_that_awaits_the_parent_that_waits_for_it_is_told),
            CASE(a_cancel_runs_down_a_long_chain_of_groups),
            CASE(a_task_that_awaits_the_parent_of_its_group_is_told),
+           CASE(a_circle_of_waits_through_groups_ends),
            CASE(outside_of_a_task_there_is_no_group),
            CASE(a_group_that_was_not_begun_or_has_ended_takes_no_child_and_drops_it),
            CASE(a_group_that_is_begun_is_busy),

@@ -6,29 +6,11 @@
 #include <winternl.h>
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-/* NtQuerySystemInformation(64). GetProcessHandleCount is a stub under Wine. */
-#define SYSTEM_EXTENDED_HANDLE_INFORMATION ((SYSTEM_INFORMATION_CLASS)64)
-#define INFO_LENGTH_MISMATCH               ((NTSTATUS)0xC0000004L)
-
-typedef struct system_handle {
-    void *object;
-    ULONG_PTR process_id;
-    ULONG_PTR value;
-    ULONG access;
-    USHORT back_trace_index;
-    USHORT type_index;
-    ULONG attributes;
-    ULONG reserved;
-} system_handle;
-
-typedef struct system_handles {
-    ULONG_PTR count;
-    ULONG_PTR reserved;
-    system_handle handles[1];
-} system_handles;
+/* The system gives out the lowest free values. NtQuerySystemInformation(64) would list the handles of every process, but
+ * Wine 8's server crashes in it while another process begins or ends. */
+enum { HANDLE_STEP = 4, FREE_VALUES_AT_THE_END = 256 };
 
 static void WINAPI do_nothing(PTP_CALLBACK_INSTANCE instance, void *context)
 {
@@ -94,28 +76,20 @@ static bool is_of_a_lock(uintptr_t value)
 
 bool handles_take(handle_set *set)
 {
-    ULONG size = 1 << 16;
-    system_handles *all = NULL;
-    NTSTATUS status;
-    ULONG_PTR i;
-    do {
-        free(all);
-        size *= 2;
-        all = malloc(size);
-        if (all == NULL)
-            return false;
-        status = NtQuerySystemInformation(SYSTEM_EXTENDED_HANDLE_INFORMATION, all, size, NULL);
-    } while (status == INFO_LENGTH_MISMATCH);
-
+    uintptr_t value;
+    int unused = 0;
     set->count = 0;
-    if (status >= 0) {
-        for (i = 0; i < all->count && set->count < HANDLES_MAX; i++) {
-            if (all->handles[i].process_id == GetCurrentProcessId() && !is_of_a_lock(all->handles[i].value))
-                set->values[set->count++] = all->handles[i].value;
+    for (value = HANDLE_STEP; unused < FREE_VALUES_AT_THE_END && set->count < HANDLES_MAX; value += HANDLE_STEP) {
+        DWORD flags;
+        if (!GetHandleInformation((HANDLE)value, &flags)) {
+            unused++;
+        } else {
+            unused = 0;
+            if (!is_of_a_lock(value))
+                set->values[set->count++] = value;
         }
     }
-    free(all);
-    return status >= 0;
+    return true;
 }
 
 bool handles_restored(const handle_set *before, const handle_set *after)

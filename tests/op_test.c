@@ -485,6 +485,7 @@ static int64_t use_what_is_elsewhere(void *arg)
     CHECK_EQ_INT(pl_read_borrow(elsewhere.server, &lent), PL_EINVAL);
     CHECK_EQ_INT(pl_write(elsewhere.client, "no", 2), PL_EINVAL);
     CHECK_EQ_INT(pl_accept(elsewhere.listener, &stream), PL_EINVAL);
+    CHECK_EQ_INT(pl_stream_flush(elsewhere.client), PL_EINVAL);
     return 0;
 }
 
@@ -552,9 +553,10 @@ static void begin_more(void *arg)
 {
     pl_task *task = NULL;
     int drops = 0;
+    int64_t rc = pl_op_result(&ending.reading);
     (void)arg;
     ending.calls++;
-    CHECK_EQ_INT(pl_op_result(&ending.reading), PL_ECLOSED);
+    CHECK(rc == PL_ECLOSED || rc == PL_ECONNRESET); /* the other end is in the same loop */
     CHECK_EQ_INT(pl_tcp_connect_start(&ending.connecting, &ending.stream, &ending.nowhere, NULL), PL_ECLOSED);
     CHECK_EQ_INT(pl_tcp_listen(&ending.listener, "127.0.0.1", 0, NULL), PL_ECLOSED);
     pl_listener_close(ending.listener); /* NULL */

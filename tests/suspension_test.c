@@ -552,7 +552,7 @@ TEST_CASE(who_serves_files_is_cancelled_at_each_wait)
 
 TEST_CASE(who_fetches_files_is_cancelled_at_each_wait)
 {
-    if (system_is_wine()) {
+    if (system_is_wine() && strcmp(t->backend, "sim") != 0) {
         t_skip(t, "under Wine TransmitFile to a peer that has closed does not end");
         return;
     }
