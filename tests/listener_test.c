@@ -562,6 +562,48 @@ TASK_CASE(an_accept_whose_connection_is_there_does_not_need_the_time)
     pl_listener_close(listener);
 }
 
+TASK_CASE(a_listener_outlives_its_close_by_references)
+{
+    pl_listener *listener;
+    pl_stream *stream = NULL;
+    pl_address address;
+    pl_op op = {0};
+    uint16_t port;
+    REQUIRE(listen_here(&listener, &port));
+    CHECK(pl_listener_ref(listener) == listener);
+    pl_listener_close(listener);
+    CHECK_EQ_INT(pl_listener_address(listener, &address), PL_ECLOSED);
+    CHECK_EQ_INT(pl_accept(listener, &stream), PL_ECLOSED);
+    CHECK_EQ_INT(end_of(pl_accept_start(&op, listener, &stream), &op), PL_ECLOSED);
+    CHECK(stream == NULL);
+    pl_listener_unref(listener);
+    CHECK(pl_listener_ref(NULL) == NULL);
+    pl_listener_unref(NULL);
+}
+
+/* Windows ends the accepts under way first, and tells so by the loop. */
+TASK_CASE(where_nothing_is_in_flight_a_closed_port_is_free_at_once)
+{
+    pl_listener *first, *second = NULL;
+    pl_stream *stream = NULL;
+    uint16_t port;
+    REQUIRE(listen_here(&first, &port));
+    CHECK_EQ_INT(pl_yield(), PL_OK);
+    if (on_backend("iocp")) {
+        close_listener(first);
+    } else {
+        pl_address address = {0};
+        pl_op op = {0};
+        CHECK_EQ_INT(pl_listener_address(first, &address), PL_OK);
+        pl_listener_close(first);
+        CHECK_EQ_INT(end_of(pl_tcp_connect_start(&op, &stream, &address, NULL), &op), PL_ECONNREFUSED);
+        CHECK(stream == NULL);
+        pl_stream_close(stream);
+    }
+    CHECK_EQ_INT(pl_tcp_listen(&second, "127.0.0.1", port, NULL), PL_OK);
+    pl_listener_close(second);
+}
+
 TASK_CASE(a_busy_operation_is_refused)
 {
     pl_op op = {0};
@@ -653,5 +695,7 @@ TEST_SUITE(listener, TEST_BACKENDS_ALL,
            CASE(a_client_that_left_early_is_survived),
            CASE(an_accept_is_bounded_by_a_timeout_and_never_early),
            CASE(an_accept_whose_connection_is_there_does_not_need_the_time),
+           CASE(a_listener_outlives_its_close_by_references),
+           CASE(where_nothing_is_in_flight_a_closed_port_is_free_at_once),
            CASE(a_busy_operation_is_refused),
            CASE(what_is_left_open_ends_with_its_loop))

@@ -367,6 +367,46 @@ TASK_CASE(writes_go_out_whole_and_in_the_order_of_their_start)
     free(data);
 }
 
+static struct {
+    pl_op ops[30];
+    pl_callback callbacks[30];
+    int order[30];
+    int count;
+} ends;
+
+static void note_end(void *arg)
+{
+    ends.order[ends.count++] = (int)((pl_op *)arg - ends.ops);
+}
+
+TASK_CASE(writes_end_in_the_order_of_their_start)
+{
+    enum { WRITES = 30 };
+    pl_stream *client, *server;
+    size_t size;
+    uint8_t *data = large_pattern(&size);
+    int i;
+    memset(&ends, 0, sizeof ends);
+    REQUIRE(data != NULL);
+    if (connect_pair(&client, &server)) {
+        for (i = 0; i < WRITES; i++) {
+            size_t part = i % 7 == 3 ? size / 8 : (size_t)(i % 5);
+            CHECK_EQ_INT(pl_write_start(&ends.ops[i], client, data, part), PL_OK);
+            CHECK_EQ_INT(
+                pl_future_add_done_callback(pl_op_future(&ends.ops[i]), &ends.callbacks[i], note_end, &ends.ops[i]),
+                PL_OK);
+        }
+        CHECK_EQ_INT(pl_stream_shutdown(client), PL_OK);
+        CHECK_EQ_INT(read_to_end(server), 0);
+        while (ends.count < WRITES && pl_yield() == PL_OK)
+            ;
+        for (i = 0; i < ends.count; i++)
+            CHECK_EQ_INT(ends.order[i], i);
+        close_both(client, server);
+    }
+    free(data);
+}
+
 /* A record: writer, number, size (little-endian), and that many bytes of the writer's own value. */
 enum { WRITERS = 6, RECORDS = 40, RECORD_MAX = 3000, RECORD_HEAD = 4 };
 
@@ -850,6 +890,70 @@ TASK_CASE(a_reads_callback_may_close_its_stream)
     pl_stream_close(client);
 }
 
+enum { NEIGHBOURS = 24 };
+
+static struct {
+    pl_stream *clients[NEIGHBOURS];
+    pl_stream *servers[NEIGHBOURS];
+    pl_op ops[NEIGHBOURS];
+    pl_op writes[NEIGHBOURS];
+    pl_callback callbacks[NEIGHBOURS];
+    char bytes[NEIGHBOURS];
+    pl_stream *new_clients[NEIGHBOURS];
+    pl_stream *new_servers[NEIGHBOURS];
+    pl_op new_ops[NEIGHBOURS];
+    bool closed;
+} crowd;
+
+/* The first to be told of its byte closes all, while the others' have come, too. */
+static void close_the_crowd(void *arg)
+{
+    int i;
+    (void)arg;
+    if (crowd.closed)
+        return;
+    crowd.closed = true;
+    for (i = 0; i < NEIGHBOURS; i++) {
+        pl_stream_close(crowd.servers[i]);
+        pl_stream_close(crowd.clients[i]);
+    }
+}
+
+/* The new ones get the descriptors of the old ones. */
+TASK_CASE(what_came_for_closed_streams_does_not_reach_those_that_follow)
+{
+    char byte;
+    int i;
+    memset(&crowd, 0, sizeof crowd);
+    for (i = 0; i < NEIGHBOURS; i++)
+        REQUIRE(connect_pair(&crowd.clients[i], &crowd.servers[i]));
+    for (i = 0; i < NEIGHBOURS; i++) {
+        CHECK_EQ_INT(pl_read_start(&crowd.ops[i], crowd.servers[i], &crowd.bytes[i], 1), PL_OK);
+        CHECK_EQ_INT(pl_future_add_done_callback(pl_op_future(&crowd.ops[i]), &crowd.callbacks[i], close_the_crowd,
+                                                 NULL),
+                     PL_OK);
+    }
+    for (i = 0; i < NEIGHBOURS; i++)
+        CHECK_EQ_INT(pl_write_start(&crowd.writes[i], crowd.clients[i], "o", 1), PL_OK);
+    while (!crowd.closed && pl_yield() == PL_OK)
+        ;
+    for (i = 0; i < NEIGHBOURS; i++) {
+        if (!connect_pair(&crowd.new_clients[i], &crowd.new_servers[i]))
+            break;
+        CHECK_EQ_INT(pl_read_start(&crowd.new_ops[i], crowd.new_servers[i], &byte, 1), PL_OK);
+    }
+    CHECK_EQ_INT(pl_sleep(PL_MS(2)), PL_OK);
+    for (i = 0; i < NEIGHBOURS; i++) {
+        int64_t rc = pl_op_result(&crowd.ops[i]);
+        CHECK(rc == 1 || rc == PL_ECLOSED);
+        CHECK_EQ_INT(pl_op_await(&crowd.writes[i]), PL_OK); /* it was queued before the close */
+        CHECK(pl_op_is_pending(&crowd.new_ops[i]));
+        CHECK_EQ_INT(pl_op_finish(&crowd.new_ops[i]), PL_ECANCELED);
+        CHECK(connection_works(crowd.new_clients[i], crowd.new_servers[i]));
+        close_both(crowd.new_clients[i], crowd.new_servers[i]);
+    }
+}
+
 /* --- Options and arguments --- */
 
 TASK_CASE(both_ends_know_both_addresses)
@@ -1253,6 +1357,7 @@ TEST_SUITE(stream, TEST_BACKENDS_ALL,
            CASE(writing_after_half_close_is_refused),
            CASE(a_second_reader_is_busy_and_the_first_reads_on),
            CASE(writes_go_out_whole_and_in_the_order_of_their_start),
+           CASE(writes_end_in_the_order_of_their_start),
            CASE(buffers_of_concurrent_writers_stay_whole),
            CASE(a_write_waits_until_the_peer_reads),
            CASE(flush_of_a_stream_with_nothing_queued_returns),
@@ -1274,6 +1379,7 @@ TEST_SUITE(stream, TEST_BACKENDS_ALL,
            CASE(a_reference_outlives_everything_but_the_loop),
            CASE(nothing_is_closed_by_null),
            CASE(a_reads_callback_may_close_its_stream),
+           CASE(what_came_for_closed_streams_does_not_reach_those_that_follow),
            CASE(both_ends_know_both_addresses),
            CASE(options_are_taken_and_the_connection_works),
            CASE(bad_arguments_are_refused_and_change_nothing),

@@ -106,6 +106,41 @@ TASK_CASE(byte_by_byte_arrives_exactly)
     close_both(client, server);
 }
 
+/* The memory is never touched before it is read: it costs no more than its page tables. */
+TASK_CASE(a_write_larger_than_a_system_call_takes_is_split)
+{
+    const char *scale = getenv("PROLOOP_TEST_SCALE");
+    const uint64_t size = (UINT64_C(1) << 31) + 4099;
+    pl_stream *client, *server;
+    uint8_t *data;
+    pl_op op = {0};
+    if (!on_backend("epoll") || sizeof(size_t) < 8 || (scale && strcmp(scale, "100") != 0))
+        return; /* it would take minutes */
+    data = calloc(1, (size_t)size);
+    REQUIRE(data != NULL);
+    data[size - 1] = 'z';
+    if (connect_pair(&client, &server)) {
+        const void *lent;
+        int64_t got = 0;
+        int64_t n;
+        char last = 0;
+        CHECK_EQ_INT(pl_write_start(&op, client, data, (size_t)size), PL_OK);
+        CHECK_EQ_INT(pl_stream_shutdown(client), PL_OK);
+        while ((n = pl_read_borrow(server, &lent)) > 0) {
+            got += n;
+            last = ((const char *)lent)[n - 1];
+            pl_read_return(server);
+        }
+        CHECK_EQ_INT(n, 0);
+        CHECK_EQ_INT(got, (int64_t)size);
+        CHECK_EQ_INT(last, 'z');
+        CHECK_EQ_INT(pl_op_await(&op), PL_OK);
+        CHECK_EQ_INT(pl_stream_bytes_written(client), (int64_t)size);
+        close_both(client, server);
+    }
+    free(data);
+}
+
 /* --- Reads that are cancelled --- */
 
 enum patience { BY_OPERATION, BY_TIMEOUT, BY_TASK, WAYS };
@@ -458,6 +493,7 @@ TEST_SUITE(transfer, TEST_BACKENDS_ALL,
            CASE(large_transfers_both_ways_at_once_are_exact),
            CASE(pieces_of_any_size_through_narrow_buffers_arrive_exactly),
            CASE(byte_by_byte_arrives_exactly),
+           CASE(a_write_larger_than_a_system_call_takes_is_split),
            CASE(reads_cancelled_by_operation_lose_no_byte),
            CASE(reads_cancelled_by_timeout_lose_no_byte),
            CASE(reads_cancelled_with_their_task_lose_no_byte),

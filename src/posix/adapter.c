@@ -45,8 +45,7 @@ typedef struct adapter {
     pl__proactor base;
     pl__selector *selector;
     pl__worker_pool *workers; /* made when first needed */
-    pl__list cancelled;       /* taken off their queues, to be finished by the next poll */
-    pl__list finished;        /* empty between polls */
+    pl__list finished;        /* handed over by the next poll; between polls, those that were cancelled */
     pl__handle *changed[PL__SELECTOR_BATCH];
     pl__atomic_u32 attention;
 } adapter;
@@ -117,7 +116,6 @@ static int create(pl__proactor **proactor, const pl__proactor_class *type, const
         return pl__error_from_errno(-rc);
     }
     self->base.type = type;
-    pl__list_init(&self->cancelled);
     pl__list_init(&self->finished);
     *proactor = &self->base;
     return PL_OK;
@@ -126,7 +124,7 @@ static int create(pl__proactor **proactor, const pl__proactor_class *type, const
 static void destroy(pl__proactor *proactor)
 {
     adapter *self = adapter_of(proactor);
-    PL__CHECK(pl__list_is_empty(&self->cancelled) && pl__list_is_empty(&self->finished));
+    PL__CHECK(pl__list_is_empty(&self->finished));
     pl__interrupt_unwatch(proactor);
     if (self->workers) /* first: a worker may be about to wake us */
         pl__worker_pool_destroy(self->workers);
@@ -399,7 +397,7 @@ static void cancel(pl__proactor *proactor, pl__completion *c)
     if (c->kind == PL__CONNECT)
         clear(c->handle, CONNECTING);
     pl__node_unlink(&c->node);
-    pl__list_push_back(&self->cancelled, &c->node);
+    finish(self, c, PL_ECANCELED, 0); /* the next poll tells, so that a cancel feels as it does on Windows */
 }
 
 static void flush(pl__proactor *proactor)
@@ -455,13 +453,6 @@ static void file_errand_finished(pl__errand *errand)
 
 /* --- Polling ------------------------------------------------------------------------------------------------------ */
 
-static void end_cancelled(adapter *self)
-{
-    pl__node *node;
-    while ((node = pl__list_pop_front(&self->cancelled)))
-        finish(self, PL__CONTAINER_OF(node, pl__completion, node), PL_ECANCELED, 0);
-}
-
 static void collect(adapter *self)
 {
     if (self->workers)
@@ -484,7 +475,6 @@ static int wait_for_change(adapter *self, int64_t deadline)
 static void poll(pl__proactor *proactor, int64_t deadline, pl__list *finished)
 {
     adapter *self = adapter_of(proactor);
-    end_cancelled(self);
     collect(self);
     int count = wait_for_change(self, deadline);
     for (int i = 0; i < count; i++)
