@@ -197,7 +197,11 @@ trap clean_up EXIT
 trap 'exit 130' INT TERM
 
 say 'Installing what the demo needs'
-sh scripts/install.sh demo
+if [ "$windows" = yes ]; then
+    sh scripts/install.sh demo mingw
+else
+    sh scripts/install.sh demo
+fi
 
 say "Building the samples into $folder"
 {

@@ -103,11 +103,13 @@ TEST_CASE(a_timer_counts_from_its_start_and_not_from_the_last_iteration)
 TEST_CASE(timers_run_in_the_order_of_their_deadlines)
 {
     fixture f;
+    pl_duration now;
     REQUIRE(fixture_open(&f, t));
-    start(&f, 0, PL_MS(4), note_d);
-    start(&f, 1, PL_MS(1), note_a);
-    start(&f, 2, PL_MS(3), note_c);
-    start(&f, 3, PL_MS(2), note_b);
+    now = pl_loop_time(f.loop);
+    start_at(&f, 0, now + PL_MS(4), note_d);
+    start_at(&f, 1, now + PL_MS(1), note_a);
+    start_at(&f, 2, now + PL_MS(3), note_c);
+    start_at(&f, 3, now + PL_MS(2), note_b);
     run_until(&f, 4);
     EXPECT_TRACE(&f, "a b c d ");
     fixture_close(&f);

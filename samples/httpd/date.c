@@ -52,18 +52,29 @@ static int64_t seconds_of(const struct date *date)
     return (days - DAYS_FROM_YEAR_0) * 86400 + date->hour * 3600 + date->minute * 60 + date->second;
 }
 
+/* A number of two digits, or four, which a compiler that measures what is printed can see. */
+static unsigned two(int number)
+{
+    return (unsigned)number % 100u;
+}
+
+static unsigned four(int number)
+{
+    return (unsigned)number % 10000u;
+}
+
 void date_write(int64_t seconds, char text[DATE_TEXT_SIZE])
 {
     struct date date = date_of(seconds);
-    snprintf(text, DATE_TEXT_SIZE, "%s, %02d %s %04d %02d:%02d:%02d GMT", weekday_names[date.weekday], date.day,
-             month_names[date.month - 1], date.year, date.hour, date.minute, date.second);
+    snprintf(text, DATE_TEXT_SIZE, "%s, %02u %s %04u %02u:%02u:%02u GMT", weekday_names[date.weekday], two(date.day),
+             month_names[date.month - 1], four(date.year), two(date.hour), two(date.minute), two(date.second));
 }
 
 void date_write_log(int64_t seconds, char text[DATE_TEXT_SIZE])
 {
     struct date date = date_of(seconds);
-    snprintf(text, DATE_TEXT_SIZE, "%02d/%s/%04d:%02d:%02d:%02d +0000", date.day, month_names[date.month - 1],
-             date.year, date.hour, date.minute, date.second);
+    snprintf(text, DATE_TEXT_SIZE, "%02u/%s/%04u:%02u:%02u:%02u +0000", two(date.day), month_names[date.month - 1],
+             four(date.year), two(date.hour), two(date.minute), two(date.second));
 }
 
 /* --- Reading: each function takes what it reads off the piece, or makes its data NULL ----------------------------- */
