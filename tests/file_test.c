@@ -497,8 +497,8 @@ TASK_CASE(a_link_out_of_the_folder_is_refused)
 TASK_CASE(a_listing_is_sorted_by_the_bytes_of_the_names)
 {
     /* In UTF-16 the last two would stand the other way round. */
-    static const char *const names[] = {"Z",          "a", "b c",          "\xc3\xa4", "\xe6\x96\x87",
-                                        "\xef\xbc\xa1", "\xf0\x9f\x98\x80"};
+    static const char *const names[] = {
+        "Z", "a", "b c", "\xc3\xa4", "\xe6\x96\x87", "\xef\xbc\xa1", "\xf0\x9f\x98\x80"};
     enum { NAMES = sizeof names / sizeof names[0] };
     static const int order[NAMES] = {4, 1, 6, 0, 5, 3, 2};
     pl_folder_listing listing = {0};

@@ -459,8 +459,7 @@ TASK_CASE(an_accepts_callback_may_close_the_listener)
     REQUIRE(listen_here(&closer.listener, &port));
     CHECK_EQ_INT(pl_accept_start(&closer.first, closer.listener, &closer.stream), PL_OK);
     CHECK_EQ_INT(pl_accept_start(&closer.second, closer.listener, &closer.other), PL_OK);
-    CHECK_EQ_INT(pl_future_add_done_callback(pl_op_future(&closer.first), &callback, close_the_listener, NULL),
-                 PL_OK);
+    CHECK_EQ_INT(pl_future_add_done_callback(pl_op_future(&closer.first), &callback, close_the_listener, NULL), PL_OK);
     CHECK_EQ_INT(pl_tcp_connect(&client, "127.0.0.1", port, NULL), PL_OK);
     CHECK_EQ_INT(pl_op_await(&closer.second), PL_ECLOSED);
     CHECK_EQ_INT(closer.result, PL_OK);

@@ -324,8 +324,7 @@ bool flow_across(pl_stream *from, pl_stream *to, int64_t size)
     CHECK_EQ_INT(pl_group_spawn(&both, flow_send, &out, NULL), PL_OK);
     CHECK_EQ_INT(pl_group_spawn(&both, flow_receive, &in, NULL), PL_OK);
     CHECK_EQ_INT(pl_group_end(&both, 0), 0);
-    return CHECK_EQ_INT(out.result, 0) & CHECK_EQ_INT(in.result, 0) & CHECK_EQ_INT(in.done, size) &
-           CHECK(!in.broken);
+    return CHECK_EQ_INT(out.result, 0) & CHECK_EQ_INT(in.result, 0) & CHECK_EQ_INT(in.done, size) & CHECK(!in.broken);
 }
 
 static bool one_byte(pl_stream *from, pl_stream *to, char byte)

@@ -11,12 +11,12 @@
 typedef void loopback_body(void);
 
 /* A case whose body is the main task of a loop of the case's backend. The loop is closed behind it. */
-#define TASK_CASE(name)                                                                                      \
-    static void name##_task(void);                                                                           \
-    TEST_CASE(name)                                                                                          \
-    {                                                                                                        \
-        loopback_run(t, name##_task, NULL);                                                                  \
-    }                                                                                                        \
+#define TASK_CASE(name)                                                                                                \
+    static void name##_task(void);                                                                                     \
+    TEST_CASE(name)                                                                                                    \
+    {                                                                                                                  \
+        loopback_run(t, name##_task, NULL);                                                                            \
+    }                                                                                                                  \
     static void name##_task(void)
 
 /* options: NULL, or what else the loop is to be; its backend is the case's. */
@@ -82,15 +82,15 @@ bool pattern_holds(const void *data, size_t size, uint64_t offset);
 /* One direction of a connection, as a task: pl_spawn(NULL, flow_send, &flow, NULL). */
 typedef struct flow {
     pl_stream *stream;
-    int64_t size;  /* to send; to receive at most (-1: until the end) */
-    size_t piece;  /* the largest piece of one call; 0: 64 KiB */
-    uint64_t seed; /* not 0: pieces of random size */
-    bool shut;     /* the sender half closes at the end */
-    bool borrow;   /* the receiver reads lent buffers */
-    int64_t done;  /* bytes sent by calls that succeeded; bytes received, all in place */
+    int64_t size;   /* to send; to receive at most (-1: until the end) */
+    size_t piece;   /* the largest piece of one call; 0: 64 KiB */
+    uint64_t seed;  /* not 0: pieces of random size */
+    bool shut;      /* the sender half closes at the end */
+    bool borrow;    /* the receiver reads lent buffers */
+    int64_t done;   /* bytes sent by calls that succeeded; bytes received, all in place */
     int64_t result; /* 0: all sent, all received, or the end was reached; else the error */
-    bool broken;   /* a byte was out of place */
-    bool ended;    /* the task is through */
+    bool broken;    /* a byte was out of place */
+    bool ended;     /* the task is through */
 } flow;
 
 int64_t flow_send(void *arg);

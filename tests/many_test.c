@@ -9,10 +9,10 @@
 
 enum {
     MOST = 5000,
-    BATCH = 100,       /* connections under way at a time: a listener's queue is finite */
+    BATCH = 100, /* connections under way at a time: a listener's queue is finite */
     ROUNDS = 3,
     BLOCK_MAX = 1500,
-    HEAD = 8,          /* size and checksum */
+    HEAD = 8, /* size and checksum */
     RESETS_EVERY = 9,
     SPARE_HANDLES = 300
 };

@@ -328,8 +328,7 @@ TASK_CASE(an_operation_may_be_started_again_and_freed_in_its_callback)
     again.op = calloc(1, sizeof *again.op);
     if (CHECK(again.op != NULL)) {
         CHECK_EQ_INT(pl_read_start(again.op, again.stream, again.data, 1), PL_OK);
-        CHECK_EQ_INT(
-            pl_future_add_done_callback(pl_op_future(again.op), &again.callback, read_again, NULL), PL_OK);
+        CHECK_EQ_INT(pl_future_add_done_callback(pl_op_future(again.op), &again.callback, read_again, NULL), PL_OK);
         CHECK_EQ_INT(pl_write(client, "abc", 3), PL_OK); /* some finish at once, some later */
         CHECK_EQ_INT(pl_sleep(PL_MS(1)), PL_OK);
         CHECK_EQ_INT(pl_write(client, "de", 2), PL_OK);
@@ -575,8 +574,7 @@ static void leave_a_read(void)
     CHECK_EQ_INT(pl_address_parse(&ending.nowhere, "127.0.0.1", silent_port()), PL_OK);
     REQUIRE(connect_pair(&ending.client, &ending.server));
     CHECK_EQ_INT(pl_read_start(&ending.reading, ending.server, ending.data, sizeof ending.data), PL_OK);
-    CHECK_EQ_INT(pl_future_add_done_callback(pl_op_future(&ending.reading), &ending.callback, begin_more, NULL),
-                 PL_OK);
+    CHECK_EQ_INT(pl_future_add_done_callback(pl_op_future(&ending.reading), &ending.callback, begin_more, NULL), PL_OK);
 }
 
 /* Else a callback that connects again when its read ends would keep the loop. */

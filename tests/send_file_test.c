@@ -45,15 +45,15 @@ static void run_work(void)
     pl_file_close(work.file);
 }
 
-#define FILE_CASE(name, bytes)                                                                               \
-    static void name##_work(void);                                                                           \
-    TEST_CASE(name)                                                                                          \
-    {                                                                                                        \
-        work.size = (bytes);                                                                                 \
-        work.body = name##_work;                                                                             \
-        loopback_run(t, run_work, NULL);                                                                     \
-        path_remove(NAME);                                                                                   \
-    }                                                                                                        \
+#define FILE_CASE(name, bytes)                                                                                         \
+    static void name##_work(void);                                                                                     \
+    TEST_CASE(name)                                                                                                    \
+    {                                                                                                                  \
+        work.size = (bytes);                                                                                           \
+        work.body = name##_work;                                                                                       \
+        loopback_run(t, run_work, NULL);                                                                               \
+        path_remove(NAME);                                                                                             \
+    }                                                                                                                  \
     static void name##_work(void)
 
 /* Reads to the end: what comes must be the file from `offset` on. @return how much that was. */
@@ -257,8 +257,7 @@ FILE_CASE(a_peer_that_resets_midway_ends_it_with_an_error, 24 * 1024 * 1024)
     pl_stream_abort(work.server);
     work.server = NULL;
     rc = pl_op_await(&op);
-    CHECK(rc == PL_ECONNRESET || rc == PL_ECONNABORTED || rc == PL_EPIPE ||
-          (rc == PL_ENOTCONN && system_is_wine()));
+    CHECK(rc == PL_ECONNRESET || rc == PL_ECONNABORTED || rc == PL_EPIPE || (rc == PL_ENOTCONN && system_is_wine()));
     CHECK(pl_write(work.client, "x", 1) < 0);
 }
 

@@ -85,8 +85,8 @@ static void be_client(void)
     REQUIRE_EQ_INT(pl_tcp_connect(&stream, "127.0.0.1", server.port, NULL), PL_OK);
     for (i = 0; i < WARM_UP + ROUNDS; i++) {
         data[0] = (char)(i & 0x7f);
-        if (!CHECK_EQ_INT(pl_write(stream, data, SIZE), PL_OK) ||
-            !CHECK_EQ_INT(read_whole(stream, back, SIZE), SIZE) || !CHECK_EQ_INT(back[0], data[0]))
+        if (!CHECK_EQ_INT(pl_write(stream, data, SIZE), PL_OK) || !CHECK_EQ_INT(read_whole(stream, back, SIZE), SIZE) ||
+            !CHECK_EQ_INT(back[0], data[0]))
             break;
     }
     CHECK_EQ_INT(read_to_end(stream), 0);

@@ -33,16 +33,16 @@ static void note_report(pl_loop *loop, const pl_report *report, void *arg)
     trouble.seen = report->error;
 }
 
-#define SHIM_CASE(name)                                                                                      \
-    static void name##_body(void);                                                                           \
-    TEST_CASE(name)                                                                                          \
-    {                                                                                                        \
-        memset(&trouble, 0, sizeof trouble);                                                                 \
-        shims_begin();                                                                                       \
-        shims_set_faults(fail_accepts);                                                                      \
-        loopback_run(t, name##_body, NULL);                                                                  \
-        shims_end();                                                                                         \
-    }                                                                                                        \
+#define SHIM_CASE(name)                                                                                                \
+    static void name##_body(void);                                                                                     \
+    TEST_CASE(name)                                                                                                    \
+    {                                                                                                                  \
+        memset(&trouble, 0, sizeof trouble);                                                                           \
+        shims_begin();                                                                                                 \
+        shims_set_faults(fail_accepts);                                                                                \
+        loopback_run(t, name##_body, NULL);                                                                            \
+        shims_end();                                                                                                   \
+    }                                                                                                                  \
     static void name##_body(void)
 
 static pl_listener *listen_with(pl_duration pause, uint16_t *port)

@@ -21,15 +21,15 @@ static void release_all(void)
         ;
 }
 
-#define SHIM_CASE(name)                                                                                      \
-    static void name##_body(void);                                                                           \
-    TEST_CASE(name)                                                                                          \
-    {                                                                                                        \
-        shims_begin();                                                                                       \
-        loopback_run(t, name##_body, NULL);                                                                  \
-        release_all();                                                                                       \
-        shims_end();                                                                                         \
-    }                                                                                                        \
+#define SHIM_CASE(name)                                                                                                \
+    static void name##_body(void);                                                                                     \
+    TEST_CASE(name)                                                                                                    \
+    {                                                                                                                  \
+        shims_begin();                                                                                                 \
+        loopback_run(t, name##_body, NULL);                                                                            \
+        release_all();                                                                                                 \
+        shims_end();                                                                                                   \
+    }                                                                                                                  \
     static void name##_body(void)
 
 SHIM_CASE(a_cancelled_resolution_is_abandoned_while_it_runs)

@@ -33,14 +33,14 @@ static void begin_faults(uint64_t with_seed)
     shims_set_faults(fault_at_random);
 }
 
-#define SHIM_CASE(name)                                                                                      \
-    static void name##_body(void);                                                                           \
-    TEST_CASE(name)                                                                                          \
-    {                                                                                                        \
-        shims_begin();                                                                                       \
-        loopback_run(t, name##_body, NULL);                                                                  \
-        shims_end();                                                                                         \
-    }                                                                                                        \
+#define SHIM_CASE(name)                                                                                                \
+    static void name##_body(void);                                                                                     \
+    TEST_CASE(name)                                                                                                    \
+    {                                                                                                                  \
+        shims_begin();                                                                                                 \
+        loopback_run(t, name##_body, NULL);                                                                            \
+        shims_end();                                                                                                   \
+    }                                                                                                                  \
     static void name##_body(void)
 
 static void transfer_both_ways(uint64_t with_seed, bool borrow)

@@ -17,9 +17,9 @@
 #include <unistd.h>
 
 /* The system's call, and the shim that stands in for it. */
-#define SHIM_OF(type, name, ...)                                                                             \
-    type __real_##name(__VA_ARGS__);                                                                         \
-    type __wrap_##name(__VA_ARGS__);                                                                         \
+#define SHIM_OF(type, name, ...)                                                                                       \
+    type __real_##name(__VA_ARGS__);                                                                                   \
+    type __wrap_##name(__VA_ARGS__);                                                                                   \
     type __wrap_##name(__VA_ARGS__)
 
 bool shim_exists(shim kind)
@@ -156,8 +156,7 @@ SHIM_OF(int, epoll_ctl, int epoll, int operation, int descriptor, struct epoll_e
 static void make_edge(int descriptor)
 {
     if (descriptor >= 0 && descriptor < DESCRIPTORS)
-        (void)__real_epoll_ctl(registered[descriptor].epoll, EPOLL_CTL_MOD, descriptor,
-                               &registered[descriptor].event);
+        (void)__real_epoll_ctl(registered[descriptor].epoll, EPOLL_CTL_MOD, descriptor, &registered[descriptor].event);
 }
 
 /* True: the call fails, and errno says how. `size` may be cut. */
@@ -304,8 +303,7 @@ static int known_addresses(const struct addrinfo *hints, struct addrinfo **found
     return *found ? 0 : EAI_NONAME;
 }
 
-SHIM_OF(int, getaddrinfo, const char *host, const char *service, const struct addrinfo *hints,
-        struct addrinfo **found)
+SHIM_OF(int, getaddrinfo, const char *host, const char *service, const struct addrinfo *hints, struct addrinfo **found)
 {
     bool is_known;
     int result = 0;

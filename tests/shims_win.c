@@ -7,11 +7,11 @@
 #include <string.h>
 
 /* A call into a DLL goes by a pointer: the system's one, and the one that stands in for it. */
-#define SHIM_OF(type, name, ...)                                                                             \
-    extern type(WINAPI *__real___imp_##name)(__VA_ARGS__);                                                   \
-    extern type(WINAPI *__wrap___imp_##name)(__VA_ARGS__);                                                   \
-    static type WINAPI shim_##name(__VA_ARGS__);                                                             \
-    type(WINAPI *__wrap___imp_##name)(__VA_ARGS__) = shim_##name;                                            \
+#define SHIM_OF(type, name, ...)                                                                                       \
+    extern type(WINAPI *__real___imp_##name)(__VA_ARGS__);                                                             \
+    extern type(WINAPI *__wrap___imp_##name)(__VA_ARGS__);                                                             \
+    static type WINAPI shim_##name(__VA_ARGS__);                                                                       \
+    type(WINAPI *__wrap___imp_##name)(__VA_ARGS__) = shim_##name;                                                      \
     static type WINAPI shim_##name(__VA_ARGS__)
 
 bool shim_exists(shim kind)
@@ -36,8 +36,8 @@ bool shim_can(shim kind, shim_fault fault)
 
 /* --- Files --- */
 
-SHIM_OF(HANDLE, CreateFileW, LPCWSTR path, DWORD access, DWORD share, LPSECURITY_ATTRIBUTES security,
-        DWORD disposition, DWORD flags, HANDLE model)
+SHIM_OF(HANDLE, CreateFileW, LPCWSTR path, DWORD access, DWORD share, LPSECURITY_ATTRIBUTES security, DWORD disposition,
+        DWORD flags, HANDLE model)
 {
     shim_called(SHIM_OPEN);
     return __real___imp_CreateFileW(path, access, share, security, disposition, flags, model);

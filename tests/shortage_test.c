@@ -277,8 +277,7 @@ static bool use_connection(conversation *c)
     if (!well(c, pl_tcp_listen(&c->listener, "127.0.0.1", 0, NULL)))
         return false;
     CHECK_EQ_INT(pl_listener_address(c->listener, &address), PL_OK);
-    if (well(c, pl_tcp_connect(&client, "localhost", address.port, NULL)) &&
-        well(c, pl_accept(c->listener, &server)))
+    if (well(c, pl_tcp_connect(&client, "localhost", address.port, NULL)) && well(c, pl_accept(c->listener, &server)))
         good = send_file(c, client);
     pl_listener_close(c->listener);
     pl_stream_close(client);

@@ -446,8 +446,7 @@ static bool read_record(pl_stream *stream, int *next)
         return false;
     next[record[0]]++;
     size = (size_t)record[2] | (size_t)record[3] << 8;
-    if (!CHECK(size <= RECORD_MAX) ||
-        !CHECK_EQ_INT(read_whole(stream, record + RECORD_HEAD, size), (int64_t)size))
+    if (!CHECK(size <= RECORD_MAX) || !CHECK_EQ_INT(read_whole(stream, record + RECORD_HEAD, size), (int64_t)size))
         return false;
     for (i = 0; i < size && record[RECORD_HEAD + i] == record[0] * 16 + 1; i++)
         ;
@@ -929,9 +928,9 @@ TASK_CASE(what_came_for_closed_streams_does_not_reach_those_that_follow)
         REQUIRE(connect_pair(&crowd.clients[i], &crowd.servers[i]));
     for (i = 0; i < NEIGHBOURS; i++) {
         CHECK_EQ_INT(pl_read_start(&crowd.ops[i], crowd.servers[i], &crowd.bytes[i], 1), PL_OK);
-        CHECK_EQ_INT(pl_future_add_done_callback(pl_op_future(&crowd.ops[i]), &crowd.callbacks[i], close_the_crowd,
-                                                 NULL),
-                     PL_OK);
+        CHECK_EQ_INT(
+            pl_future_add_done_callback(pl_op_future(&crowd.ops[i]), &crowd.callbacks[i], close_the_crowd, NULL),
+            PL_OK);
     }
     for (i = 0; i < NEIGHBOURS; i++)
         CHECK_EQ_INT(pl_write_start(&crowd.writes[i], crowd.clients[i], "o", 1), PL_OK);
@@ -1108,8 +1107,8 @@ static void leave_open(void)
 static void check_ended_by_the_loop(pl_op *op, bool may_be_written)
 {
     int64_t rc = pl_op_result(op);
-    CHECK((may_be_written && rc == PL_OK) ||
-          rc == PL_ECLOSED || rc == PL_ECANCELED || rc == PL_ECONNRESET); /* the other end is in the same loop */
+    CHECK((may_be_written && rc == PL_OK) || rc == PL_ECLOSED || rc == PL_ECANCELED ||
+          rc == PL_ECONNRESET); /* the other end is in the same loop */
 }
 
 static void check_what_is_left(void)
