@@ -7,7 +7,8 @@
  *     submit(c)   starts c. Done: it finished at once and c->result is set; pending: a later poll gives it back.
  *                 Never calls user code, never blocks, never fails: a failure is a result.
  *     cancel(c)   asks for an early end of a pending c. It is a request: c comes back by poll in every case, with
- *                 PL_ECANCELED if nothing had happened, with its true result if something had.
+ *                 PL_ECANCELED if nothing had happened, with its true result if something had. A send of which
+ *                 the system does not tell that comes back with PL_EBROKEN.
  *     poll        waits until a deadline, a completion or a wake, and hands over what has finished.
  *     control(r)  does something that ends at once: sockets opened, named, half closed, closed; interrupts watched.
  *

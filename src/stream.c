@@ -278,6 +278,10 @@ static bool take_sent(pl__op *op)
         write_end_cancelled(op);
         return false;
     }
+    if (sent == PL_EBROKEN && op->cancelling) { /* nobody knows how far it came */
+        break_writes(op, op->cancel_code, completion->system_error, PL_EBROKEN);
+        return false;
+    }
     if (sent < 0) {
         break_writes(op, sent, completion->system_error, sent);
         return false;
@@ -441,8 +445,10 @@ int pl_write_start(pl_op *op, pl_stream *stream, const void *data, size_t size)
 
 int pl_stream_send_file_start(pl_op *op, pl_stream *stream, pl_file *file, int64_t offset, int64_t size)
 {
-    if (!op || !stream || !file || offset < 0 || size < 0 || offset > INT64_MAX - size)
+    if (!op || !stream || !file || offset < 0 || size < 0)
         return PL_EINVAL;
+    if (size > INT64_MAX - offset)
+        size = INT64_MAX - offset; /* as far as the file goes */
     int checked = check_write(op, stream);
     if (checked == PL_OK)
         checked = pl__file_check(file, stream->loop);

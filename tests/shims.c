@@ -8,12 +8,11 @@
 
 static struct {
     pl__atomic_u32 on;
-    uint64_t loop_thread;
+    pl__atomic_i64 loop_thread; /* atomic, as an abandoned call may outlive its case */
     pl__atomic_i64 calls[SHIM_KINDS];
     pl__atomic_i64 calls_of_loop[SHIM_KINDS];
-    pl__atomic_pointer faults; /* holder of a shim_fault_fn */
-    shim_fault_fn *fault_fn;
-    bool ready; /* the mutex and the condition */
+    pl__atomic_i64 faults; /* a shim_fault_fn, or 0 */
+    bool ready;            /* the mutex and the condition */
     pl__mutex mutex;
     pl__condition condition;
     bool hold[SHIM_KINDS];
@@ -35,7 +34,7 @@ void shims_begin(void)
         pl__condition_init(&state.condition);
         state.ready = true;
     }
-    state.loop_thread = pl__thread_id();
+    pl__atomic_i64_store(&state.loop_thread, (int64_t)pl__thread_id());
     for (kind = 0; kind < SHIM_KINDS; kind++) {
         pl__atomic_i64_store(&state.calls[kind], 0);
         pl__atomic_i64_store(&state.calls_of_loop[kind], 0);
@@ -68,14 +67,13 @@ int64_t shim_calls_of_loop(shim kind)
 
 void shims_set_faults(shim_fault_fn *fn)
 {
-    state.fault_fn = fn;
-    pl__atomic_pointer_store(&state.faults, fn ? &state.fault_fn : NULL);
+    pl__atomic_i64_store(&state.faults, (int64_t)(intptr_t)fn);
 }
 
 shim_fault shim_fault_of(shim kind, size_t *limit)
 {
-    shim_fault_fn *const *fn = pl__atomic_pointer_load(&state.faults);
-    shim_fault fault = shims_are_on() && fn ? (*fn)(kind, limit) : SHIM_AS_IS;
+    shim_fault_fn *fn = (shim_fault_fn *)(intptr_t)pl__atomic_i64_load(&state.faults);
+    shim_fault fault = shims_are_on() && fn ? fn(kind, limit) : SHIM_AS_IS;
     return shim_can(kind, fault) ? fault : SHIM_AS_IS;
 }
 
@@ -118,7 +116,7 @@ void shim_called(shim kind)
     if (!shims_are_on())
         return;
     pl__atomic_i64_add(&state.calls[kind], 1);
-    if (pl__thread_id() == state.loop_thread)
+    if ((int64_t)pl__thread_id() == pl__atomic_i64_load(&state.loop_thread))
         pl__atomic_i64_add(&state.calls_of_loop[kind], 1);
     else
         wait_while_held(kind);

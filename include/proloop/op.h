@@ -2,7 +2,8 @@
  *
  * Every call that waits for the system exists as a task call (pl_read) and as `_start` with a pl_op that the caller
  * owns (pl_read_start): zeroed it is idle, and from start until it is done it must neither move nor be freed, nor may
- * the memory that was lent to it. `_start` returns negative only for misuse, and then nothing has changed; every
+ * the memory that was lent to it. `_start` returns negative only for misuse (a bad argument, a busy reader, what was
+ * closed or shut down already), and then nothing has changed; every
  * failure at run time, an immediate one too, arrives by the operation's future. An operation may be started again, or
  * freed, in its own callback.
  *

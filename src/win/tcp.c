@@ -362,11 +362,14 @@ bool pl__begin_send(pl__completion *c, pl__packet *packet)
     return pl__packet_follows(c->handle, packet, accepted, bytes);
 }
 
+/* Winsock does not say what an aborted send leaves of a connection: that nothing was counted proves nothing, and to send
+ * it once more might send it twice. */
 int64_t pl__end_send(pl__completion *c, pl__packet *packet, int64_t result)
 {
-    PL__UNUSED(c);
     PL__UNUSED(packet);
-    return result;
+    if (result != PL_ECANCELED)
+        return result;
+    return c->state == PL__CANCELLING ? PL_EBROKEN : PL_ECONNABORTED;
 }
 
 /* --- Send a file -------------------------------------------------------------------------------------------------- */
@@ -387,10 +390,9 @@ bool pl__begin_send_file(pl__completion *c, pl__packet *packet)
 
 int64_t pl__end_send_file(pl__completion *c, pl__packet *packet, int64_t result)
 {
-    PL__UNUSED(c);
     if (result == PL_EOF) /* the file has become shorter meanwhile */
         return (int64_t)packet->overlapped.InternalHigh;
-    return result;
+    return pl__end_send(c, packet, result);
 }
 
 /* --- Control ------------------------------------------------------------------------------------------------------ */
