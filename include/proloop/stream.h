@@ -46,8 +46,8 @@ PL_API int pl_read_return(pl_stream *stream);
 
 /** Writes all of it. Task call (suspends while the system takes no more).
  *  @return PL_OK: all of it went out; PL_ECANCELED: either nothing happened, or the write side is broken (later
- *  writes: PL_EBROKEN) and pl_stream_bytes_written tells how far it came; PL_ECONNRESET, PL_EPIPE (after shutdown),
- *  PL_ECLOSED. */
+ *  writes: PL_EBROKEN) and pl_stream_bytes_written tells how far it came (on Windows: at least, as the system does not
+ *  say it of a send it was in); PL_ECONNRESET, PL_EPIPE (after shutdown), PL_ECLOSED. */
 PL_API int64_t pl_write(pl_stream *stream, const void *data, size_t size);
 
 /** Writes several buffers as one. `buffers` itself must live until it is done. */
