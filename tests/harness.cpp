@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <iostream>
 #include <cstdio>
 #include <cstring>
 #include <memory>
@@ -93,15 +94,31 @@ class case_of_c : public testing::Test
     {
         if (context_.keeps != nullptr)
             keeping_cases.emplace_back(full_name_, context_.keeps);
-        const auto give_up = std::chrono::steady_clock::now() + settling_limit;
-        while (!settled() && std::chrono::steady_clock::now() < give_up)
-            std::this_thread::sleep_for(std::chrono::milliseconds(2));
+        settle();
+        if (!handles_are_back() && !HasFailure() && context_.skipped == nullptr)
+            run_again();
         EXPECT_EQ(pl_memory_in_use(), held_before_) << "bytes that the library holds after the case";
         EXPECT_TRUE(handles_are_back()) << before.count << " handles were open before the case, " << after.count
                                         << " after it. New:" << new_handles();
     }
 
   private:
+    void settle() const
+    {
+        const auto give_up = std::chrono::steady_clock::now() + settling_limit;
+        while (!settled() && std::chrono::steady_clock::now() < give_up)
+            std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    }
+
+    /* A leak leaks again; what the system opened for itself, once, it does not open again. */
+    void run_again()
+    {
+        std::cout << "handles are left after " << full_name_ << ", which runs again:" << new_handles() << std::endl;
+        ASSERT_TRUE(handles_take(&before));
+        body_.run(&context_);
+        settle();
+    }
+
     bool handles_are_back() const
     {
         return context_.keeps != nullptr || handles_restored(&before, &after);
