@@ -80,15 +80,13 @@ static void close_job_kept(pl__job *job)
 
 static void file_close_object(pl_file *file)
 {
+    file->job = (pl__job){.kind = PL__FILE_CLOSE, .drop = close_job_kept};
+    file->job.as.file_close.object = file->object;
     if (file->loop->closed) { /* there are no workers any more */
-        file->job = (pl__job){.kind = PL__FILE_CLOSE};
-        file->job.as.file_close.object = file->object;
         (void)pl__run_file_close(&file->job);
         file_free(file);
         return;
     }
-    file->job = (pl__job){.kind = PL__FILE_CLOSE, .drop = close_job_kept};
-    file->job.as.file_close.object = file->object;
     file->closing = (pl__completion){.kind = PL__FILE_CLOSE, .deliver = file_closed};
     file->closing.as.job = &file->job;
     if (!pl__loop_submit(file->loop, &file->closing))

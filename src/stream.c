@@ -268,23 +268,23 @@ static void advance(pl__completion *completion, int64_t bytes)
     }
 }
 
-/* Takes the result of one send of the first write. False: the write has ended. */
-static bool take_sent(pl__op *op)
+/* Takes the result of one send of the first write, which may be its end. */
+static void take_sent(pl__op *op)
 {
     pl_stream *stream = op->owner;
     pl__completion *completion = &op->completion;
     int64_t sent = pl__completion_take(completion);
     if (sent == PL_ECANCELED && op->cancelling) {
         write_end_cancelled(op);
-        return false;
+        return;
     }
     if (sent == PL_EBROKEN && op->cancelling) { /* nobody knows how far it came */
         break_writes(op, op->cancel_code, completion->system_error, PL_EBROKEN);
-        return false;
+        return;
     }
     if (sent < 0) {
         break_writes(op, sent, completion->system_error, sent);
-        return false;
+        return;
     }
     op->as.write.done += sent;
     stream->bytes_written += sent;
@@ -297,7 +297,6 @@ static bool take_sent(pl__op *op)
         if (sent == 0)
             op->as.write.size = op->as.write.done; /* the file ends here */
     }
-    return true;
 }
 
 /* The first write has all its bytes out. */
@@ -314,7 +313,7 @@ static bool send_piece(pl__op *op)
     op->completion.deliver = write_finished;
     if (pl__loop_submit(op->future.loop, &op->completion))
         return false;
-    (void)take_sent(op);
+    take_sent(op);
     return true;
 }
 
@@ -358,7 +357,7 @@ static void write_finished(pl__completion *completion)
     pl__op *op = pl__op_of_completion(completion);
     pl_stream *stream = pl_stream_ref(op->owner);
     PL__CHECK(first_write(stream) == op);
-    (void)take_sent(op);
+    take_sent(op);
     pump(stream);
     pl_stream_unref(stream);
 }

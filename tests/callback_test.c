@@ -4,21 +4,6 @@
 #include "fixture.h"
 #include "harness.h"
 
-static void note_a(void *arg)
-{
-    note(arg, "a");
-}
-
-static void note_b(void *arg)
-{
-    note(arg, "b");
-}
-
-static void note_c(void *arg)
-{
-    note(arg, "c");
-}
-
 static void schedule(fixture *f, int slot, pl_callback_fn *fn)
 {
     CHECK_EQ_INT(pl_callback_schedule(&f->callbacks[slot], f->loop, fn, f), PL_OK);

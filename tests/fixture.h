@@ -208,6 +208,18 @@ static inline int scaled(int count)
     return scaled_count < 10 ? 10 : (int)scaled_count;
 }
 
+/* Callbacks that note a word each; their argument is the fixture. */
+#define NOTE_CALLBACK(word)                                                                                            \
+    static inline void note_##word(void *arg)                                                                          \
+    {                                                                                                                  \
+        note(arg, #word);                                                                                              \
+    }
+
+NOTE_CALLBACK(a)
+NOTE_CALLBACK(b)
+NOTE_CALLBACK(c)
+NOTE_CALLBACK(d)
+
 /* Numbers from a seed. */
 static inline uint64_t next_random(uint64_t *state)
 {

@@ -4,26 +4,6 @@
 #include "fixture.h"
 #include "harness.h"
 
-static void note_a(void *arg)
-{
-    note(arg, "a");
-}
-
-static void note_b(void *arg)
-{
-    note(arg, "b");
-}
-
-static void note_c(void *arg)
-{
-    note(arg, "c");
-}
-
-static void note_d(void *arg)
-{
-    note(arg, "d");
-}
-
 static void add(fixture *f, int future, int slot, pl_callback_fn *fn)
 {
     CHECK_EQ_INT(pl_future_add_done_callback(f->futures[future], &f->callbacks[slot], fn, f), PL_OK);

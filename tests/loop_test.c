@@ -5,26 +5,6 @@
 #include "harness.h"
 #include "threads.h"
 
-static void note_a(void *arg)
-{
-    note(arg, "a");
-}
-
-static void note_b(void *arg)
-{
-    note(arg, "b");
-}
-
-static void note_c(void *arg)
-{
-    note(arg, "c");
-}
-
-static void note_d(void *arg)
-{
-    note(arg, "d");
-}
-
 static void soon(fixture *f, pl_callback_fn *fn)
 {
     CHECK_EQ_INT(pl_call_soon(f->loop, fn, f, fixture_drop), PL_OK);

@@ -291,11 +291,6 @@ TEST_CASE(a_loop_that_ran_out_of_memory_works_again_when_there_is_some)
     allocation_end(&a);
 }
 
-static void note_a(void *arg)
-{
-    note(arg, "a");
-}
-
 static int64_t wait_without_memory(void *arg)
 {
     fixture *f = arg;

@@ -7,21 +7,6 @@
 
 enum { POSTERS = 4 };
 
-static void note_a(void *arg)
-{
-    note(arg, "a");
-}
-
-static void note_b(void *arg)
-{
-    note(arg, "b");
-}
-
-static void note_c(void *arg)
-{
-    note(arg, "c");
-}
-
 static void stop(void *arg)
 {
     fixture *f = arg;

@@ -1,5 +1,5 @@
 /* What the shims of all systems share. */
-#include "shims_common.h"
+#include "shims_inner.h"
 
 #include <string.h>
 

@@ -1,4 +1,4 @@
-#include "shims_common.h"
+#include "shims_inner.h"
 
 #include <dirent.h>
 #include <errno.h>

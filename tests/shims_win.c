@@ -1,4 +1,4 @@
-#include "shims_common.h"
+#include "shims_inner.h"
 
 #include <winsock2.h>
 #include <ws2tcpip.h>

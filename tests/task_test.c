@@ -4,16 +4,6 @@
 #include "fixture.h"
 #include "harness.h"
 
-static void note_a(void *arg)
-{
-    note(arg, "a");
-}
-
-static void note_b(void *arg)
-{
-    note(arg, "b");
-}
-
 static int64_t note_run(void *arg)
 {
     note(arg, "run");

@@ -4,11 +4,6 @@
 #include "fixture.h"
 #include "harness.h"
 
-static void note_a(void *arg)
-{
-    note(arg, "a");
-}
-
 static int64_t sleep_for_ever(void *arg)
 {
     int rc = pl_sleep(PL_FOREVER);

@@ -4,26 +4,6 @@
 #include "fixture.h"
 #include "harness.h"
 
-static void note_a(void *arg)
-{
-    note(arg, "a");
-}
-
-static void note_b(void *arg)
-{
-    note(arg, "b");
-}
-
-static void note_c(void *arg)
-{
-    note(arg, "c");
-}
-
-static void note_d(void *arg)
-{
-    note(arg, "d");
-}
-
 /* Runs the loop until the trace holds so many words. */
 static void run_until(fixture *f, size_t words)
 {

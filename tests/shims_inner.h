@@ -1,6 +1,6 @@
 /* What the shims of a system use: see shims.h. */
-#ifndef PROLOOP_TESTS_SHIMS_COMMON_H
-#define PROLOOP_TESTS_SHIMS_COMMON_H
+#ifndef PROLOOP_TESTS_SHIMS_INNER_H
+#define PROLOOP_TESTS_SHIMS_INNER_H
 
 #include "shims.h"
 
