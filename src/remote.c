@@ -40,7 +40,7 @@ void pl_remote_unref(pl_remote *remote)
 }
 
 /* Pushes the call, and wakes the loop if none was waiting. The loop cannot be freed while `posting` counts us. */
-static int post(pl_remote *remote, pl__call *call)
+int pl__remote_post(pl_remote *remote, pl__call *call)
 {
     int result = PL_OK;
     (void)pl__atomic_u32_add(&remote->posting, 1);
@@ -68,7 +68,7 @@ static int call_soon_threadsafe(pl_remote *remote, pl_callback_fn *fn, void *arg
     call->fn = fn;
     call->arg = arg;
     call->drop = drop;
-    int result = post(remote, call);
+    int result = pl__remote_post(remote, call);
     if (result < 0)
         pl__release(call, sizeof *call);
     return result;

@@ -12,6 +12,7 @@
 #include <proloop/loop.h>
 
 #include "atomic.h"
+#include "callback.h"
 
 struct pl_remote {
     pl__atomic_pointer inbox; /* pl__call, the last one first */
@@ -21,6 +22,10 @@ struct pl_remote {
 };
 
 int pl__remote_create(pl_remote **remote, pl_loop *loop);
+
+/* Posts a call that the caller has filled but for its `loop`. Any thread. PL_OK: it is run or dropped once, and is the
+ * loop's, which frees it as pl__allocate made it. PL_ECLOSED: it is the caller's still. */
+int pl__remote_post(pl_remote *remote, pl__call *call);
 
 /* Makes all that was posted ready. The loop's thread. */
 void pl__remote_collect(pl_remote *remote);

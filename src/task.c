@@ -320,7 +320,7 @@ static int64_t take_and_let_go(pl_future *future)
     return result;
 }
 
-static int64_t wait_for(pl_task *task, pl_future *future)
+int64_t pl__task_wait_for(pl_task *task, pl_future *future)
 {
     bool keeps_result = future->type->keeps_result;
     pl__future_hold(future);
@@ -342,12 +342,16 @@ static int64_t wait_for(pl_task *task, pl_future *future)
     return result;
 }
 
+pl_task *pl__task_of_wake(const pl__callback *callback)
+{
+    return callback->fn == task_step ? callback->arg : NULL;
+}
+
 /* The tasks that cannot go on before `task` ends: those that wait for it, and the one whose group it is in. */
 static void add_dependents(const pl_task *task, pl__list *found)
 {
     PL__LIST_EACH (node, &task->future.callbacks) {
-        const pl__callback *callback = PL__CONTAINER_OF(node, pl__callback, node);
-        pl_task *waiter = callback->fn == task_step ? callback->arg : NULL;
+        pl_task *waiter = pl__task_of_wake(PL__CONTAINER_OF(node, pl__callback, node));
         if (waiter && !pl__node_is_linked(&waiter->search_node))
             pl__list_push_back(found, &waiter->search_node);
     }
@@ -404,7 +408,7 @@ int64_t pl_await(pl_future *future)
         return PL_EBUSY;
     if (waits_for(future, task))
         return PL_EDEADLOCK;
-    return wait_for(task, future);
+    return pl__task_wait_for(task, future);
 }
 
 int64_t pl_task_await(pl_task *task)
@@ -418,6 +422,17 @@ int pl__task_checkpoint(void)
     if (!task)
         return PL_ENOTASK;
     if (!pl__task_is_cancelled(task))
+        return PL_OK;
+    take_turns(task);
+    return take_cancel(task) ? PL_ECANCELED : PL_OK;
+}
+
+int pl__task_call_begin(void)
+{
+    pl_task *task = pl__task_running();
+    if (!task)
+        return PL_ENOTASK;
+    if (--task->budget > 0 && !pl__task_is_cancelled(task))
         return PL_OK;
     take_turns(task);
     return take_cancel(task) ? PL_ECANCELED : PL_OK;
@@ -475,7 +490,7 @@ int pl_sleep_until(pl_duration deadline)
     pl__sleep sleep = {.timer = {.loop = NULL}};
     pl__future_init(&sleep.future, &sleep_type, loop);
     int started = pl__timer_start_at(&sleep.timer, loop, deadline, sleep_over, &sleep);
-    return started < 0 ? started : (int)wait_for(task, &sleep.future);
+    return started < 0 ? started : (int)pl__task_wait_for(task, &sleep.future);
 }
 
 int pl_sleep(pl_duration delay)

@@ -79,6 +79,17 @@ void pl__task_wait(pl_task *task, pl_future *future);
 /* As the first thing of a task call: PL_OK; PL_ENOTASK; PL_ECANCELED (delivered, after a turn of the ready queue). */
 int pl__task_checkpoint(void);
 
+/* As the first thing of a task call that may have no need to wait: a checkpoint that also makes a task give way that has
+ * had very many such calls in one step. */
+int pl__task_call_begin(void);
+
+/* Waits for a future of the running task's loop, which is pending and not busy, and takes its result. PL_ECANCELED, and
+ * the future may be done all the same, if the task was cancelled: what the future stood for is to be undone then. */
+int64_t pl__task_wait_for(pl_task *task, pl_future *future);
+
+/* The task that goes on when this callback runs; NULL: none. */
+pl_task *pl__task_of_wake(const pl__callback *callback);
+
 /* The task that runs in this thread's running loop; NULL: none. */
 pl_task *pl__task_running(void);
 
