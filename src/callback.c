@@ -20,7 +20,17 @@ void pl__callback_ready(pl__callback *callback, pl_loop *loop, pl_callback_fn *f
     pl__list_push_back(&loop->ready, &callback->node);
 }
 
-int pl_callback_schedule(pl_callback *callback, pl_loop *loop, pl_callback_fn *fn, void *arg)
+void pl__callback_fill(pl__callback *callback, pl_callback_fn *fn, void *arg, const char *where)
+{
+    PL__CHECK(!pl__node_is_linked(&callback->node));
+    callback->fn = fn;
+    callback->arg = arg;
+    callback->where = where;
+    if (!callback->bindings.context)
+        callback->bindings = pl__bindings_copy();
+}
+
+int pl_callback_schedule_here(pl_callback *callback, pl_loop *loop, pl_callback_fn *fn, void *arg, const char *where)
 {
     if (!callback || !fn)
         return PL_EINVAL;
@@ -29,16 +39,33 @@ int pl_callback_schedule(pl_callback *callback, pl_loop *loop, pl_callback_fn *f
         return checked;
     if (pl__node_is_linked(&pl__callback_of(callback)->node))
         return PL_EBUSY;
-    pl__callback_ready(pl__callback_of(callback), loop, fn, arg);
+    pl__callback_fill(pl__callback_of(callback), fn, arg, where);
+    pl__list_push_back(&loop->ready, &pl__callback_of(callback)->node);
+    return PL_OK;
+}
+
+int pl_callback_set_context(pl_callback *callback, pl_context *context)
+{
+    if (!callback)
+        return PL_EINVAL;
+    pl__callback *inner = pl__callback_of(callback);
+    if (pl__node_is_linked(&inner->node))
+        return PL_EBUSY;
+    pl__callback_forget(inner);
+    inner->bindings = pl__bindings_to(context);
     return PL_OK;
 }
 
 int pl_callback_cancel(pl_callback *callback)
 {
-    if (!callback || !pl__node_is_linked(&pl__callback_of(callback)->node))
+    if (!callback)
         return 0;
-    pl__node_unlink(&pl__callback_of(callback)->node);
-    return 1;
+    pl__callback *inner = pl__callback_of(callback);
+    bool linked = pl__node_is_linked(&inner->node);
+    if (linked)
+        pl__node_unlink(&inner->node);
+    pl__callback_forget(inner);
+    return linked;
 }
 
 /* --- Calls -------------------------------------------------------------------------------------------------------- */
@@ -51,10 +78,7 @@ static pl__call *call_take(pl_loop *loop)
         loop->free_call_count--;
         return call;
     }
-    call = pl__allocate(sizeof *call);
-    if (call)
-        pl__node_init(&call->callback.node);
-    return call;
+    return pl__allocate_zeroed(sizeof *call);
 }
 
 static void call_give(pl_loop *loop, pl__call *call)
@@ -68,7 +92,7 @@ static void call_give(pl_loop *loop, pl__call *call)
     loop->free_call_count++;
 }
 
-static int call_soon(pl_loop *loop, pl_callback_fn *fn, void *arg, pl_drop_fn *drop)
+static int call_soon(pl_loop *loop, pl_callback_fn *fn, void *arg, pl_drop_fn *drop, const char *where)
 {
     if (!fn)
         return PL_EINVAL;
@@ -81,16 +105,23 @@ static int call_soon(pl_loop *loop, pl_callback_fn *fn, void *arg, pl_drop_fn *d
     call->fn = fn;
     call->arg = arg;
     call->drop = drop;
+    pl__call_fill(call, where);
     pl__call_ready(loop, call);
     return PL_OK;
 }
 
-int pl_call_soon(pl_loop *loop, pl_callback_fn *fn, void *arg, pl_drop_fn *drop)
+int pl_call_soon_here(pl_loop *loop, pl_callback_fn *fn, void *arg, pl_drop_fn *drop, const char *where)
 {
-    int result = call_soon(loop, fn, arg, drop);
+    int result = call_soon(loop, fn, arg, drop, where);
     if (result < 0 && drop)
         drop(arg);
     return result;
+}
+
+void pl__call_fill(pl__call *call, const char *where)
+{
+    call->callback.where = where;
+    call->callback.bindings = pl__bindings_copy();
 }
 
 void pl__call_ready(pl_loop *loop, pl__call *call)
@@ -108,8 +139,9 @@ static void call_run(void *arg)
     fn(fn_arg);
 }
 
-void pl__call_drop_if_call(pl__callback *callback)
+void pl__callback_drop(pl__callback *callback)
 {
+    pl__callback_forget(callback);
     if (callback->fn != call_run)
         return;
     pl__call *call = callback->arg;

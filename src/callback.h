@@ -8,17 +8,30 @@
 
 #include <proloop/loop.h>
 
+#include "context.h"
 #include "list.h"
 
 typedef struct pl__callback {
     pl__node node; /* linked: it is to come */
     pl_callback_fn *fn;
     void *arg;
+    const char *where;     /* where a user asked for it, or NULL */
+    pl__bindings bindings; /* the context that it runs in; empty for the library's own */
 } pl__callback;
 
 static inline pl__callback *pl__callback_of(pl_callback *callback)
 {
     return (pl__callback *)(void *)callback->opaque.space;
+}
+
+/* Makes an idle callback ready to be linked somewhere on behalf of a user: in a copy of the present context, unless one
+ * was set for it. */
+void pl__callback_fill(pl__callback *callback, pl_callback_fn *fn, void *arg, const char *where);
+
+/* It will not run: what it kept is let go. Not linked. */
+static inline void pl__callback_forget(pl__callback *callback)
+{
+    pl__bindings_release(&callback->bindings);
 }
 
 /* Behind everything that is ready. The callback is idle. */
@@ -36,8 +49,11 @@ typedef struct pl__call {
 
 void pl__call_ready(pl_loop *loop, pl__call *call);
 
-/* If the callback that is still to come at a loop's close is a call, drops it. */
-void pl__call_drop_if_call(pl__callback *callback);
+/* Notes the present context, and where the call was asked for. Any thread. */
+void pl__call_fill(pl__call *call, const char *where);
+
+/* A callback that was still to come when its loop was closed. */
+void pl__callback_drop(pl__callback *callback);
 
 /* Frees the calls kept for reuse. */
 void pl__calls_destroy(pl_loop *loop);

@@ -31,13 +31,16 @@ void pl__future_finish(pl_future *future, int64_t result)
 /* Nobody will run them: they are their owners' again. */
 static void forget_callbacks(pl_future *future)
 {
-    while (pl__list_pop_front(&future->callbacks))
-        continue;
+    for (pl__node *node; (node = pl__list_pop_front(&future->callbacks));)
+        pl__callback_forget(PL__CONTAINER_OF(node, pl__callback, node));
 }
 
-bool pl__future_cancel(pl_future *future)
+bool pl__future_cancel(pl_future *future, const char *message)
 {
-    return !pl__future_is_done(future) && future->type->cancel(future);
+    if (pl__future_is_done(future))
+        return false;
+    future->message = message;
+    return future->type->cancel(future);
 }
 
 static bool plain_cancel(pl_future *future)
@@ -49,7 +52,8 @@ static bool plain_cancel(pl_future *future)
 static void plain_destroy(pl_future *future)
 {
     if (pl__future_is_unseen(future))
-        pl__loop_report(future->loop, "the error of a future was never looked at", future->result, 0, NULL, NULL);
+        pl__loop_report(future->loop, "the error of a future was never looked at", future->result, 0, NULL,
+                        future->where);
     if (future->pointer && future->drop)
         future->drop(future->pointer);
     forget_callbacks(future);
@@ -60,7 +64,7 @@ static void plain_destroy(pl_future *future)
 
 /* --- Public ------------------------------------------------------------------------------------------------------- */
 
-int pl_future_create(pl_future **future, pl_loop *loop)
+int pl_future_create_here(pl_future **future, pl_loop *loop, const char *where)
 {
     if (!future)
         return PL_EINVAL;
@@ -72,6 +76,7 @@ int pl_future_create(pl_future **future, pl_loop *loop)
     if (!*future)
         return PL_ENOMEM;
     pl__future_init(*future, &plain_type, loop);
+    (*future)->where = where;
     pl__loop_hold(loop);
     return PL_OK;
 }
@@ -140,11 +145,21 @@ void *pl_future_take_pointer(pl_future *future)
     return pointer;
 }
 
-int pl_future_cancel(pl_future *future)
+int pl_future_cancel_with(pl_future *future, const char *message)
 {
     if (!future || !future->type || pl__loop_check_thread(future->loop) < 0)
         return 0;
-    return pl__future_cancel(future);
+    return pl__future_cancel(future, message);
+}
+
+int pl_future_cancel(pl_future *future)
+{
+    return pl_future_cancel_with(future, NULL);
+}
+
+const char *pl_future_cancel_message(const pl_future *future)
+{
+    return future && future->state == PL_CANCELLED ? future->message : NULL;
 }
 
 int pl_future_state(const pl_future *future)
@@ -159,7 +174,8 @@ int64_t pl_future_result(pl_future *future)
     return future->type && pl__future_is_done(future) ? pl__future_take(future) : PL_ESTATE;
 }
 
-int pl_future_add_done_callback(pl_future *future, pl_callback *callback, pl_callback_fn *fn, void *arg)
+int pl_future_add_done_callback_here(pl_future *future, pl_callback *callback, pl_callback_fn *fn, void *arg,
+                                     const char *where)
 {
     if (!future || !callback || !fn)
         return PL_EINVAL;
@@ -173,8 +189,7 @@ int pl_future_add_done_callback(pl_future *future, pl_callback *callback, pl_cal
         return PL_ECLOSED;
     if (pl__node_is_linked(&inner->node) || pl__future_is_busy(future))
         return PL_EBUSY;
-    inner->fn = fn;
-    inner->arg = arg;
+    pl__callback_fill(inner, fn, arg, where);
     pl__list_push_back(pl__future_is_done(future) ? &future->loop->ready : &future->callbacks, &inner->node);
     return PL_OK;
 }

@@ -28,6 +28,8 @@ struct pl_future {
     int64_t result;     /* PL_ECANCELED if cancelled */
     void *pointer;      /* of pl_future_set_pointer, until taken */
     pl_drop_fn *drop;
+    const char *where;   /* where it was made, or NULL */
+    const char *message; /* of the cancel that was asked for, or NULL */
     uint32_t references;
     uint8_t state;  /* enum pl_future_state */
     bool retrieved; /* somebody looked at the result, or nobody needs to */
@@ -39,8 +41,8 @@ void pl__future_init(pl_future *future, const pl__future_type *type, pl_loop *lo
 /* Makes it done: PL_ECANCELED makes it cancelled. Its callbacks become ready. */
 void pl__future_finish(pl_future *future, int64_t result);
 
-/* pl_future_cancel without its checks. */
-bool pl__future_cancel(pl_future *future);
+/* pl_future_cancel_with without its checks. */
+bool pl__future_cancel(pl_future *future, const char *message);
 
 static inline bool pl__future_is_done(const pl_future *future)
 {

@@ -6,6 +6,9 @@
  */
 #include "group.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include "loop.h"
 #include "task.h"
 
@@ -62,7 +65,7 @@ int pl_group_begin_here(pl_group *group, int flags, const char *where)
 /* --- Children ----------------------------------------------------------------------------------------------------- */
 
 static int group_spawn(struct pl__group *group, pl_task **task, pl_task_fn *fn, void *arg,
-                       const pl_task_options *options)
+                       const pl_task_options *options, const char *where)
 {
     if (group->state != PL__GROUP_OPEN && group->state != PL__GROUP_ENDING)
         return PL_ESTATE;
@@ -77,10 +80,11 @@ static int group_spawn(struct pl__group *group, pl_task **task, pl_task_fn *fn, 
     if (with_loop.loop && with_loop.loop != group->loop)
         return PL_EINVAL;
     with_loop.loop = group->loop;
-    return pl__task_spawn(task, fn, arg, &with_loop, group);
+    return pl__task_spawn(task, fn, arg, &with_loop, group, where);
 }
 
-int pl_group_spawn_task(pl_group *group, pl_task **task, pl_task_fn *fn, void *arg, const pl_task_options *options)
+int pl_group_spawn_task_here(pl_group *group, pl_task **task, pl_task_fn *fn, void *arg, const pl_task_options *options,
+                             const char *where)
 {
     static const pl_task_options defaults = {.size = sizeof(pl_task_options)};
     if (task)
@@ -89,16 +93,56 @@ int pl_group_spawn_task(pl_group *group, pl_task **task, pl_task_fn *fn, void *a
         options = &defaults;
     int spawned = PL_EINVAL;
     if (group && fn && options->size == sizeof *options)
-        spawned = group_spawn(pl__group_of(group), task, fn, arg, options);
+        spawned = group_spawn(pl__group_of(group), task, fn, arg, options, where);
     if (spawned < 0 && options->drop)
         options->drop(arg);
     return spawned;
 }
 
-int pl_group_spawn(pl_group *group, pl_task_fn *fn, void *arg, pl_drop_fn *drop)
+int pl_group_spawn_here(pl_group *group, pl_task_fn *fn, void *arg, pl_drop_fn *drop, const char *where)
 {
     const pl_task_options options = {.size = sizeof options, .drop = drop};
-    return pl_group_spawn_task(group, NULL, fn, arg, &options);
+    return pl_group_spawn_task_here(group, NULL, fn, arg, &options, where);
+}
+
+static void report_uncollected(const struct pl__group *group, const pl_group_error *error)
+{
+    pl__loop_report(group->loop, "a further task of a group failed", error->error, 0, error->task, error->where);
+}
+
+/* Kept to be collected, unless it is what the group's end returns. */
+static void child_failed(struct pl__group *group, pl_task *child, int64_t error)
+{
+    if (group->error_count < group->error_capacity) {
+        pl_group_error *place = &group->errors[group->error_count];
+        *place = (pl_group_error){.error = error, .where = child->future.where};
+        (void)snprintf(place->task, sizeof place->task, "%s", pl_task_name(child));
+    } else if (group->first_error < 0 || group->body_error < 0) {
+        pl__loop_report(group->loop, "a further task of a group failed", error, 0, pl_task_name(child),
+                        child->future.where);
+    }
+    group->error_count++;
+    if (group->first_error == 0)
+        group->first_error = error;
+    group_abort(group);
+}
+
+/* The body's error goes before those of children, also of those that ended earlier. */
+static void body_failed(struct pl__group *group, int64_t error)
+{
+    group->body_error = error;
+    size_t kept = group->error_count < group->error_capacity ? group->error_count : group->error_capacity;
+    if (group->error_capacity > 0) {
+        size_t moved = kept == group->error_capacity ? kept - 1 : kept;
+        if (moved < kept)
+            report_uncollected(group, &group->errors[moved]);
+        memmove(group->errors + 1, group->errors, moved * sizeof *group->errors);
+        group->errors[0] = (pl_group_error){.error = error, .where = group->scope.where};
+    } else if (group->first_error < 0) {
+        pl__loop_report(group->loop, "a task of a group failed, and so did its body", group->first_error, 0, NULL,
+                        group->scope.where);
+    }
+    group->error_count++;
 }
 
 void pl__group_child_ended(struct pl__group *group, pl_task *child)
@@ -114,16 +158,28 @@ void pl__group_child_ended(struct pl__group *group, pl_task *child)
             pl__loop_report(group->loop, "a task of a supervising group failed", result, 0, pl_task_name(child),
                             group->scope.where);
         } else {
-            if (group->first_error == 0)
-                group->first_error = result;
-            else
-                pl__loop_report(group->loop, "a further task of a group failed", result, 0, pl_task_name(child),
-                                group->scope.where);
-            group_abort(group);
+            child_failed(group, child, result);
         }
     }
     if (group->count == 0 && group->state == PL__GROUP_ENDING)
         pl__future_finish(&group->idle, PL_OK);
+}
+
+int pl_group_collect(pl_group *group, pl_group_error *errors, size_t capacity)
+{
+    if (!group || (capacity && !errors))
+        return PL_EINVAL;
+    struct pl__group *inner = pl__group_of(group);
+    if (inner->state != PL__GROUP_OPEN || inner->error_count > 0)
+        return PL_ESTATE;
+    inner->errors = errors;
+    inner->error_capacity = capacity;
+    return PL_OK;
+}
+
+size_t pl_group_error_count(const pl_group *group)
+{
+    return group ? pl__group_of(group)->error_count : 0;
 }
 
 size_t pl_group_size(const pl_group *group)
@@ -156,6 +212,8 @@ static bool idle_cancel(pl_future *future)
 /* `own_cancel`: the group had been cancelled when the body ended. */
 static int64_t group_verdict(const struct pl__group *group, int64_t result, bool own_cancel)
 {
+    if (group->body_error < 0)
+        return group->body_error;
     if (group->first_error < 0)
         return group->first_error;
     if (group->outer_cancel)
@@ -175,8 +233,8 @@ int64_t pl_group_end(pl_group *group, int64_t result)
     inner->state = PL__GROUP_ENDING;
     bool own_cancel = inner->scope.cancelled;
     pl_task *task = pl__task_running();
-    if (result < 0 && result != PL_ECANCELED && inner->first_error == 0)
-        inner->first_error = result;
+    if (result < 0 && result != PL_ECANCELED)
+        body_failed(inner, result);
     if (result < 0)
         group_abort(inner);
     if (inner->count > 0) {
@@ -185,7 +243,7 @@ int64_t pl_group_end(pl_group *group, int64_t result)
         task->edge_passed_on = false;
     }
     /* As in asyncio: a cancel from outside that an error hides comes again at the next wait. */
-    if (inner->first_error < 0 && task->cancelling > inner->scope.cancelling)
+    if ((inner->body_error < 0 || inner->first_error < 0) && task->cancelling > inner->scope.cancelling)
         task->must_cancel = true;
     PL__CHECK(inner->count == 0);
     inner->state = PL__GROUP_ENDED;

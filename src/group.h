@@ -13,9 +13,13 @@ struct pl__group {
     pl_task *parent;
     pl__list children;
     size_t count;
-    pl__node abort_node; /* among the loop's groups whose members are to be cancelled */
-    pl_future idle;      /* the end waits for it: no child is left */
-    int64_t first_error; /* of the body or a child; 0: none */
+    pl__node abort_node;    /* among the loop's groups whose members are to be cancelled */
+    pl_future idle;         /* the end waits for it: no child is left */
+    int64_t body_error;     /* other than PL_ECANCELED; 0: none */
+    int64_t first_error;    /* of a child; 0: none */
+    pl_group_error *errors; /* pl_group_collect's */
+    size_t error_capacity;
+    size_t error_count;
     int flags;
     uint8_t state;
     bool aborting;     /* children and body are being cancelled */

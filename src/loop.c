@@ -269,14 +269,25 @@ static void look_at_system(pl_loop *loop, int64_t limit)
     loop->polled = pl__loop_now(loop);
 }
 
+/* In the context that it brings, which it may change. It is its owner's again from the start. */
+static void run_callback(pl_loop *loop, pl__callback *callback)
+{
+    PL__CHECK(!loop->calling);
+    loop->bindings = callback->bindings;
+    loop->calling = true;
+    callback->bindings = (pl__bindings){.values = NULL};
+    callback->fn(callback->arg);
+    loop->calling = false;
+    pl__bindings_release(&loop->bindings);
+}
+
 static void run_ready(pl_loop *loop)
 {
     pl__list batch;
     pl__list_init(&batch);
     pl__list_move_all(&loop->ready, &batch); /* what they add waits for the next iteration */
     for (pl__node *node; (node = pl__list_pop_front(&batch));) {
-        pl__callback *callback = PL__CONTAINER_OF(node, pl__callback, node);
-        callback->fn(callback->arg);
+        run_callback(loop, PL__CONTAINER_OF(node, pl__callback, node));
         PL__CHECK(!loop->current);
     }
 }
@@ -438,7 +449,7 @@ static void end_operations(pl_loop *loop)
 static void drop_ready(pl_loop *loop)
 {
     for (pl__node *node; (node = pl__list_pop_front(&loop->ready));)
-        pl__call_drop_if_call(PL__CONTAINER_OF(node, pl__callback, node));
+        pl__callback_drop(PL__CONTAINER_OF(node, pl__callback, node));
 }
 
 int pl_loop_close(pl_loop *loop)

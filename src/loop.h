@@ -16,7 +16,9 @@ struct pl_loop {
     pl__proactor *proactor;
     pl__list ready; /* pl__callback, first in first out */
     pl__timer_heap timers;
-    pl_task *current; /* the task that runs now */
+    pl_task *current;      /* the task that runs now */
+    pl__bindings bindings; /* the context of the callback that runs now, if `calling` */
+    bool calling;
     size_t in_flight; /* completions that the proactor has */
     uint32_t skipped; /* iterations since the last poll */
     int64_t polled;   /* when that was */

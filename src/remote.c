@@ -58,7 +58,7 @@ int pl__remote_post(pl_remote *remote, pl__call *call)
     return result;
 }
 
-static int call_soon_threadsafe(pl_remote *remote, pl_callback_fn *fn, void *arg, pl_drop_fn *drop)
+static int call_soon_threadsafe(pl_remote *remote, pl_callback_fn *fn, void *arg, pl_drop_fn *drop, const char *where)
 {
     if (!remote || !fn)
         return PL_EINVAL;
@@ -68,15 +68,18 @@ static int call_soon_threadsafe(pl_remote *remote, pl_callback_fn *fn, void *arg
     call->fn = fn;
     call->arg = arg;
     call->drop = drop;
+    pl__call_fill(call, where);
     int result = pl__remote_post(remote, call);
-    if (result < 0)
+    if (result < 0) {
+        pl__callback_forget(&call->callback);
         pl__release(call, sizeof *call);
+    }
     return result;
 }
 
-int pl_call_soon_threadsafe(pl_remote *remote, pl_callback_fn *fn, void *arg, pl_drop_fn *drop)
+int pl_call_soon_threadsafe_here(pl_remote *remote, pl_callback_fn *fn, void *arg, pl_drop_fn *drop, const char *where)
 {
-    int result = call_soon_threadsafe(remote, fn, arg, drop);
+    int result = call_soon_threadsafe(remote, fn, arg, drop, where);
     if (result < 0 && drop)
         drop(arg);
     return result;

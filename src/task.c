@@ -78,7 +78,8 @@ static bool task_begin_eagerly(pl_task *task)
     return true;
 }
 
-int pl__task_spawn(pl_task **out, pl_task_fn *fn, void *arg, const pl_task_options *options, pl__group *group)
+int pl__task_spawn(pl_task **out, pl_task_fn *fn, void *arg, const pl_task_options *options, pl__group *group,
+                   const char *where)
 {
     static const pl_task_options defaults = {.size = sizeof(pl_task_options)};
     if (!options)
@@ -97,6 +98,8 @@ int pl__task_spawn(pl_task **out, pl_task_fn *fn, void *arg, const pl_task_optio
     *task = (pl_task){.fn = fn, .arg = arg, .drop = options->drop, .stack_size = options->stack_size, .group = group};
     pl__future_init(&task->future, &task_type, loop);
     pl__loop_hold(loop);
+    task->future.where = where;
+    task->bindings = options->context ? pl__bindings_to(options->context) : pl__bindings_copy();
     pl__list_init(&task->operations);
     task->number = ++loop->tasks_made;
     task_set_name(task, options->name);
@@ -115,11 +118,11 @@ int pl__task_spawn(pl_task **out, pl_task_fn *fn, void *arg, const pl_task_optio
     return PL_OK;
 }
 
-int pl_spawn(pl_task **task, pl_task_fn *fn, void *arg, const pl_task_options *options)
+int pl_spawn_here(pl_task **task, pl_task_fn *fn, void *arg, const pl_task_options *options, const char *where)
 {
     if (task)
         *task = NULL;
-    int spawned = pl__task_spawn(task, fn, arg, options, NULL);
+    int spawned = pl__task_spawn(task, fn, arg, options, NULL, where);
     if (spawned < 0 && options && options->drop)
         options->drop(arg);
     return spawned;
@@ -148,6 +151,7 @@ static bool task_take_fiber(pl_task *task)
     }
     if (task->drop)
         task->drop(task->arg);
+    task->message = task->cancel_message;
     task_end(task, cancelled ? PL_ECANCELED : PL_ENOMEM);
     return false;
 }
@@ -171,6 +175,8 @@ static void task_run(pl_task *task, pl__fiber_host *host)
     task->fiber = NULL;
     /* As in asyncio: a cancel that no wait was left to deliver makes the task a cancelled one, unless it failed. */
     bool cancelled = task->must_cancel && task->future.result >= 0;
+    if (cancelled)
+        task->message = task->cancel_message;
     task_end(task, cancelled ? PL_ECANCELED : task->future.result);
 }
 
@@ -192,6 +198,8 @@ static void task_end(pl_task *task, int64_t result)
 {
     PL__CHECK(!task->fiber && !task->scope && pl__list_is_empty(&task->operations));
     pl__node_unlink(&task->node);
+    pl__bindings_release(&task->bindings);
+    task->future.message = task->message;
     pl__future_finish(&task->future, result);
     if (task->group)
         pl__group_child_ended(task->group, task);
@@ -205,7 +213,7 @@ static void task_destroy(pl_future *future)
     PL__CHECK(pl__future_is_done(future));
     if (pl__future_is_unseen(future))
         pl__loop_report(loop, "a task failed, and nobody looked at its error", future->result, 0, pl_task_name(task),
-                        NULL);
+                        future->where);
     task_give(loop, task);
     pl__loop_release(loop);
 }
@@ -272,16 +280,26 @@ static void count_ignored(pl_task *task)
                         pl_task_name(task), task->scope_where);
 }
 
+/* The edge is delivered. */
+static void take_edge(pl_task *task)
+{
+    PL__CHECK(task->must_cancel);
+    task->must_cancel = false;
+    task->message = task->cancel_message;
+    task->cancel_message = NULL;
+}
+
 /* Takes the edge, or counts a level. False: nothing is to be delivered here. */
 static bool take_cancel(pl_task *task)
 {
     if (task->must_cancel && !pl__task_is_shielded(task)) {
-        task->must_cancel = false;
+        take_edge(task);
         return true;
     }
     if (!pl__task_is_cancelled_by_level(task))
         return false;
     count_ignored(task);
+    task->message = NULL;
     return true;
 }
 
@@ -291,7 +309,7 @@ static void pass_on_cancel(pl_task *task)
     bool edge = task->must_cancel && !pl__task_is_shielded(task);
     if (!edge)
         count_ignored(task);
-    if (pl__future_cancel(task->waiting_for) && edge) {
+    if (pl__future_cancel(task->waiting_for, edge ? task->cancel_message : NULL) && edge) {
         task->must_cancel = false;
         task->edge_passed_on = true;
     }
@@ -327,6 +345,8 @@ int64_t pl__task_wait_for(pl_task *task, pl_future *future)
     pl__task_wait(task, future);
     bool passed_on = task->edge_passed_on;
     task->edge_passed_on = false;
+    if (future->state == PL_CANCELLED)
+        task->message = future->message;
     int64_t result = take_and_let_go(future);
     if (keeps_result) {
         if (passed_on && result != PL_ECANCELED)
@@ -336,7 +356,7 @@ int64_t pl__task_wait_for(pl_task *task, pl_future *future)
         return result;
     }
     if (task->must_cancel && !pl__task_is_shielded(task)) {
-        task->must_cancel = false; /* cancelled after the future was done, before the task went on */
+        take_edge(task); /* cancelled after the future was done, before the task went on */
         return PL_ECANCELED;
     }
     return result;
@@ -507,7 +527,7 @@ int pl_sleep(pl_duration delay)
 
 static bool task_future_cancel(pl_future *future)
 {
-    return pl_task_cancel(pl__task_of_future(future)) != 0;
+    return pl_task_cancel_with(pl__task_of_future(future), future->message) != 0;
 }
 
 /* The task that this one waits for and would pass a cancel on to. */
@@ -521,6 +541,11 @@ static pl_task *next_in_chain(const pl_task *task)
 
 int pl_task_cancel(pl_task *task)
 {
+    return pl_task_cancel_with(task, NULL);
+}
+
+int pl_task_cancel_with(pl_task *task, const char *message)
+{
     if (!task || pl__loop_check_thread(task->future.loop) < 0 || pl__future_is_done(&task->future))
         return 0;
     /* Down a chain of tasks that wait for one another, in a loop: it may be longer than a stack is deep. */
@@ -529,11 +554,18 @@ int pl_task_cancel(pl_task *task)
         task->edge_passed_on = true;
     }
     task->cancelling++;
-    if (task->waiting_for && !pl__task_is_shielded(task) && pl__future_cancel(task->waiting_for))
+    task->cancel_message = message;
+    if (task->waiting_for && !pl__task_is_shielded(task) && pl__future_cancel(task->waiting_for, message))
         task->edge_passed_on = true;
     else
         task->must_cancel = true;
     return 1;
+}
+
+const char *pl_cancel_message(void)
+{
+    pl_task *task = pl__task_running();
+    return task ? task->message : NULL;
 }
 
 int pl_task_cancelling(const pl_task *task)
@@ -599,6 +631,39 @@ const char *pl_task_name(const pl_task *task)
         (void)snprintf(named->name, sizeof named->name, "task-%llu", (unsigned long long)task->number);
     }
     return task->name;
+}
+
+int pl_task_set_name(pl_task *task, const char *name)
+{
+    if (!task || !name)
+        return PL_EINVAL;
+    task_set_name(task, name);
+    return PL_OK;
+}
+
+const char *pl_task_where(const pl_task *task)
+{
+    return task ? task->future.where : NULL;
+}
+
+size_t pl_task_stack_used(const pl_task *task)
+{
+    return task && task->fiber ? pl__fiber_stack_used(task->fiber) : 0;
+}
+
+size_t pl_all_tasks(pl_loop *loop, pl_task **tasks, size_t capacity)
+{
+    size_t count = 0;
+    if (!loop)
+        loop = pl_loop_running();
+    if (!loop || loop->closed || pl__loop_check_thread(loop) < 0 || (capacity && !tasks))
+        return 0;
+    PL__LIST_EACH (node, &loop->tasks) {
+        if (count < capacity)
+            tasks[count] = pl_task_ref(PL__CONTAINER_OF(node, pl_task, node));
+        count++;
+    }
+    return count;
 }
 
 pl_loop *pl_task_loop(const pl_task *task)

@@ -48,6 +48,9 @@ struct pl_task {
     bool edge_passed_on;      /* an edge went to the future it waits for */
     bool cancelled;           /* the level of the task as a whole */
     bool running;
+    const char *cancel_message; /* of the edge to be delivered */
+    const char *message;        /* of the cancel that was delivered last */
+    pl__bindings bindings;      /* the context it runs in */
     uint64_t number;
     char name[PL__TASK_NAME_SIZE]; /* empty until somebody asks, unless given */
 };
@@ -58,7 +61,8 @@ static inline pl_task *pl__task_of_future(pl_future *future)
 }
 
 /* pl_spawn for a group's child; the argument is not dropped if it fails. */
-int pl__task_spawn(pl_task **task, pl_task_fn *fn, void *arg, const pl_task_options *options, pl__group *group);
+int pl__task_spawn(pl_task **task, pl_task_fn *fn, void *arg, const pl_task_options *options, pl__group *group,
+                   const char *where);
 
 /* Cancels the whole of it, as a level. */
 void pl__task_cancel_whole(pl_task *task);

@@ -97,8 +97,8 @@ int pl__timer_start_at(pl__timer *timer, pl_loop *loop, int64_t deadline, pl_cal
             return resized;
     }
     timer->loop = loop;
-    timer->fn = fn;
-    timer->arg = arg;
+    timer->callback.fn = fn;
+    timer->callback.arg = arg;
     pl__timer_entry entry = {.deadline = deadline, .sequence = heap->sequence++, .timer = timer};
     heap_sift_up(heap, heap->count++, entry);
     return PL_OK;
@@ -123,14 +123,16 @@ void pl__timer_heap_run_due(pl__timer_heap *heap, int64_t now)
         pl__timer *timer = heap->entries[0].timer;
         pl_loop *loop = timer->loop;
         heap_remove(heap, 0);
-        pl__callback_ready(&timer->callback, loop, timer->fn, timer->arg);
+        pl__list_push_back(&loop->ready, &timer->callback.node);
     }
 }
 
 void pl__timer_heap_destroy(pl__timer_heap *heap)
 {
-    for (size_t i = 0; i < heap->count; i++)
+    for (size_t i = 0; i < heap->count; i++) {
         heap->entries[i].timer->loop = NULL;
+        pl__callback_forget(&heap->entries[i].timer->callback);
+    }
     if (heap->entries)
         pl__release(heap->entries, heap->capacity * sizeof *heap->entries);
     memset(heap, 0, sizeof *heap);
@@ -138,28 +140,56 @@ void pl__timer_heap_destroy(pl__timer_heap *heap)
 
 /* --- Public ------------------------------------------------------------------------------------------------------- */
 
-int pl_timer_start_at(pl_timer *timer, pl_loop *loop, pl_duration deadline, pl_callback_fn *fn, void *arg)
+static int timer_start(pl__timer *timer, pl_loop *loop, pl_duration deadline, pl_callback_fn *fn, void *arg,
+                       const char *where)
 {
-    if (!timer || !fn)
-        return PL_EINVAL;
-    int checked = pl__loop_check(&loop);
-    if (checked < 0)
-        return checked;
-    (void)pl__timer_stop(pl__timer_of(timer));
-    return pl__timer_start_at(pl__timer_of(timer), loop, deadline, fn, arg);
+    if (pl__timer_stop(timer))
+        pl__callback_forget(&timer->callback);
+    pl__callback_fill(&timer->callback, fn, arg, where);
+    int started = pl__timer_start_at(timer, loop, deadline, fn, arg);
+    if (started < 0)
+        pl__callback_forget(&timer->callback);
+    return started;
 }
 
-int pl_timer_start(pl_timer *timer, pl_loop *loop, pl_duration delay, pl_callback_fn *fn, void *arg)
+int pl_timer_start_at_here(pl_timer *timer, pl_loop *loop, pl_duration deadline, pl_callback_fn *fn, void *arg,
+                           const char *where)
 {
     if (!timer || !fn)
         return PL_EINVAL;
     int checked = pl__loop_check(&loop);
     if (checked < 0)
         return checked;
-    return pl_timer_start_at(timer, loop, pl__deadline_after(pl__loop_now(loop), delay), fn, arg);
+    return timer_start(pl__timer_of(timer), loop, deadline, fn, arg, where);
+}
+
+int pl_timer_start_here(pl_timer *timer, pl_loop *loop, pl_duration delay, pl_callback_fn *fn, void *arg,
+                        const char *where)
+{
+    if (!timer || !fn)
+        return PL_EINVAL;
+    int checked = pl__loop_check(&loop);
+    if (checked < 0)
+        return checked;
+    return timer_start(pl__timer_of(timer), loop, pl__deadline_after(pl__loop_now(loop), delay), fn, arg, where);
 }
 
 int pl_timer_stop(pl_timer *timer)
 {
-    return timer && pl__timer_stop(pl__timer_of(timer));
+    if (!timer)
+        return 0;
+    bool stopped = pl__timer_stop(pl__timer_of(timer));
+    pl__callback_forget(&pl__timer_of(timer)->callback);
+    return stopped;
+}
+
+int pl_timer_set_context(pl_timer *timer, pl_context *context)
+{
+    if (!timer)
+        return PL_EINVAL;
+    if (pl__timer_is_running(pl__timer_of(timer)))
+        return PL_EBUSY;
+    pl__callback_forget(&pl__timer_of(timer)->callback);
+    pl__timer_of(timer)->callback.bindings = pl__bindings_to(context);
+    return PL_OK;
 }

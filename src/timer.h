@@ -17,8 +17,6 @@ typedef struct pl__timer {
     pl__callback callback; /* ready once the timer is due */
     pl_loop *loop;         /* while it stands in the heap */
     size_t index;          /* its place there */
-    pl_callback_fn *fn;
-    void *arg;
 } pl__timer;
 
 typedef struct pl__timer_entry {

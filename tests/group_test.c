@@ -447,17 +447,83 @@ GROUP_CASE(the_bodys_error_comes_before_the_errors_it_caused)
     return 0;
 }
 
-/* test_taskgroup_19: SEMANTICS.md lists the body's error first, the header says "the first error of body or children". */
-GROUP_CASE(a_childs_error_is_not_hidden_by_the_one_it_caused_in_the_body)
+/* test_taskgroup_19. */
+GROUP_CASE(an_error_of_the_body_comes_before_the_one_of_a_child_that_failed_earlier)
 {
     fixture *f = arg;
     pl_group group = {0};
-    int64_t rc;
     begin(f, &group, PL_GROUP_FAIL_FAST);
     spawn(f, yield_then_fail);
     CHECK_EQ_INT(pl_sleep(PL_FOREVER), PL_ECANCELED);
-    rc = pl_group_end(&group, PL_EPIPE);
-    CHECK(rc == PL_EIO || rc == PL_EPIPE);
+    CHECK_EQ_INT(pl_group_end(&group, PL_EPIPE), PL_EPIPE);
+    EXPECT_TRACE(f, "fail ");
+    EXPECT_REPORTS(f, "PL_EIO "); /* the child's error is told to somebody */
+    return 0;
+}
+
+GROUP_CASE(all_errors_are_collected_the_bodys_first)
+{
+    fixture *f = arg;
+    pl_group group = {0};
+    pl_group_error errors[4] = {{0}};
+    begin(f, &group, PL_GROUP_FAIL_FAST);
+    CHECK_EQ_INT(pl_group_collect(&group, errors, 4), PL_OK);
+    pl_task_options options = {.size = sizeof options, .name = "cleaner"};
+    CHECK_EQ_INT(pl_group_spawn_task(&group, NULL, fail_in_clean_up, f, &options), PL_OK);
+    options.name = "first";
+    CHECK_EQ_INT(pl_group_spawn_task(&group, NULL, yield_then_fail, f, &options), PL_OK);
+    CHECK_EQ_INT(pl_sleep(PL_FOREVER), PL_ECANCELED);
+    CHECK_EQ_INT(pl_group_error_count(&group), 1);
+    CHECK_EQ_INT(pl_group_end(&group, PL_ENOENT), PL_ENOENT);
+    CHECK_EQ_INT(pl_group_error_count(&group), 3);
+    CHECK_EQ_INT(errors[0].error, PL_ENOENT);
+    CHECK_STR(errors[0].task, "");
+    CHECK_EQ_INT(errors[1].error, PL_EIO);
+    CHECK_STR(errors[1].task, "first");
+    CHECK(strstr(errors[1].where, "group_test.c:") != NULL);
+    CHECK_EQ_INT(errors[2].error, PL_EPIPE);
+    CHECK_STR(errors[2].task, "cleaner");
+    fixture_clear(f);
+    return 0;
+}
+
+GROUP_CASE(errors_beyond_the_capacity_are_counted_and_reported)
+{
+    fixture *f = arg;
+    pl_group group = {0};
+    pl_group_error errors[1] = {{0}};
+    begin(f, &group, PL_GROUP_FAIL_FAST);
+    CHECK_EQ_INT(pl_group_collect(&group, errors, 1), PL_OK);
+    spawn(f, fail_in_clean_up);
+    spawn(f, yield_then_fail);
+    CHECK_EQ_INT(pl_sleep(PL_FOREVER), PL_ECANCELED);
+    CHECK_EQ_INT(errors[0].error, PL_EIO);
+    EXPECT_REPORTS(f, "");
+    CHECK_EQ_INT(pl_group_end(&group, PL_ENOENT), PL_ENOENT);
+    CHECK_EQ_INT(errors[0].error, PL_ENOENT);
+    CHECK_EQ_INT(pl_group_error_count(&group), 3);
+    EXPECT_REPORTS(f, "PL_EPIPE PL_EIO "); /* who was beyond it, and who had to make room for the body */
+    fixture_clear(f);
+    return 0;
+}
+
+GROUP_CASE(errors_are_collected_only_from_an_open_group_without_any)
+{
+    fixture *f = arg;
+    pl_group group = {0};
+    pl_group_error errors[2] = {{0}};
+    CHECK_EQ_INT(pl_group_collect(&group, errors, 2), PL_ESTATE);
+    begin(f, &group, PL_GROUP_FAIL_FAST);
+    CHECK_EQ_INT(pl_group_collect(NULL, errors, 2), PL_EINVAL);
+    CHECK_EQ_INT(pl_group_collect(&group, NULL, 2), PL_EINVAL);
+    CHECK_EQ_INT(pl_group_collect(&group, NULL, 0), PL_OK);
+    spawn(f, yield_then_fail);
+    CHECK_EQ_INT(pl_sleep(PL_FOREVER), PL_ECANCELED);
+    CHECK_EQ_INT(pl_group_collect(&group, errors, 2), PL_ESTATE);
+    CHECK_EQ_INT(pl_group_end(&group, PL_OK), PL_EIO);
+    CHECK_EQ_INT(pl_group_collect(&group, errors, 2), PL_ESTATE);
+    CHECK_EQ_INT(pl_group_error_count(NULL), 0);
+    fixture_clear(f);
     return 0;
 }
 
@@ -1570,7 +1636,10 @@ TEST_SUITE(group, TEST_BACKENDS_ALL,
            CASE(an_error_of_the_body_cancels_the_children),
            CASE(an_error_of_the_body_of_an_empty_group_passes),
            CASE(the_bodys_error_comes_before_the_errors_it_caused),
-           CASE(a_childs_error_is_not_hidden_by_the_one_it_caused_in_the_body),
+           CASE(an_error_of_the_body_comes_before_the_one_of_a_child_that_failed_earlier),
+           CASE(all_errors_are_collected_the_bodys_first),
+           CASE(errors_beyond_the_capacity_are_counted_and_reported),
+           CASE(errors_are_collected_only_from_an_open_group_without_any),
            CASE(of_several_errors_the_first_is_the_verdict),
            CASE(a_child_that_catches_the_cancel_and_ends_well_changes_nothing),
            CASE(a_child_spawned_while_the_group_is_being_cancelled_is_refused_and_dropped),

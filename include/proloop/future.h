@@ -24,7 +24,8 @@ enum pl_future_state {
 };
 
 /** Makes a future with one reference. @param loop  NULL: the running loop. @return PL_OK, PL_ENOMEM, PL_ENOLOOP. */
-PL_API int pl_future_create(pl_future **future, pl_loop *loop);
+#define pl_future_create(...) pl_future_create_here(__VA_ARGS__, PL_HERE)
+PL_API int pl_future_create_here(pl_future **future, pl_loop *loop, const char *where);
 
 /** Counted futures and futures of tasks only; the future of an operation lives in it. */
 PL_API pl_future *pl_future_ref(pl_future *future);
@@ -48,6 +49,13 @@ PL_API void *pl_future_take_pointer(pl_future *future);
  *  end is the answer. @return 1: cancelled, or asked for; 0: it was done already. */
 PL_API int pl_future_cancel(pl_future *future);
 
+/** The same with a message that says why, which goes with the cancel to whoever it reaches. A string constant: it is
+ *  kept as a pointer. */
+PL_API int pl_future_cancel_with(pl_future *future, const char *message);
+
+/** The message with which the future was cancelled; NULL: none, or it was not. */
+PL_API const char *pl_future_cancel_message(const pl_future *future);
+
 /** enum pl_future_state. */
 PL_API int pl_future_state(const pl_future *future);
 
@@ -55,9 +63,12 @@ PL_API int pl_future_state(const pl_future *future);
 PL_API int64_t pl_future_result(pl_future *future);
 
 /** Calls fn(arg) through the ready queue when the future is done (if it is already: in the next iteration).
- *  `callback` is the caller's memory, zeroed; pl_callback_cancel takes it back.
+ *  `callback` is the caller's memory, zeroed; pl_callback_cancel takes it back. It runs in a copy of the present
+ *  context, or the one set for it (pl_callback_set_context).
  *  @return PL_OK; PL_EBUSY: the callback is in use, or the future is an operation's and has a waiter. */
-PL_API int pl_future_add_done_callback(pl_future *future, pl_callback *callback, pl_callback_fn *fn, void *arg);
+#define pl_future_add_done_callback(...) pl_future_add_done_callback_here(__VA_ARGS__, PL_HERE)
+PL_API int pl_future_add_done_callback_here(pl_future *future, pl_callback *callback, pl_callback_fn *fn, void *arg,
+                                            const char *where);
 
 #ifdef __cplusplus
 }

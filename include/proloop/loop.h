@@ -14,6 +14,7 @@
 #define PROLOOP_LOOP_H
 
 #include <proloop/base.h>
+#include <proloop/context.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -32,7 +33,7 @@ typedef struct pl_report {
     int64_t error;        /* PL_E... or 0 */
     int32_t system_error; /* the system's own code or 0 */
     const char *task;     /* the name of the task concerned, or NULL */
-    const char *where;    /* "file.c:12", where it began, or NULL */
+    const char *where;    /* "file.c:12", where it was made or began, or NULL */
 } pl_report;
 
 /** Gets the loop's reports. Runs on the loop's thread, must not suspend. */
@@ -95,7 +96,8 @@ PL_API const char *pl_loop_backend(const pl_loop *loop);
  *  @param loop  NULL: the running loop
  *  @param drop  called with `arg` instead of fn if the loop is closed before, and if this call fails; may be NULL
  *  @return PL_OK, PL_ENOMEM, PL_EINVAL, PL_ENOLOOP, PL_ETHREAD (debug mode).   asyncio: loop.call_soon. */
-PL_API int pl_call_soon(pl_loop *loop, pl_callback_fn *fn, void *arg, pl_drop_fn *drop);
+#define pl_call_soon(...) pl_call_soon_here(__VA_ARGS__, PL_HERE)
+PL_API int pl_call_soon_here(pl_loop *loop, pl_callback_fn *fn, void *arg, pl_drop_fn *drop, const char *where);
 
 /** A callback to come that can be taken back. Caller-owned; zeroed: idle; its own again when it runs. */
 typedef struct pl_callback {
@@ -106,10 +108,17 @@ typedef struct pl_callback {
 } pl_callback;
 
 /** As pl_call_soon, in memory of the caller: cannot run out of it. PL_EBUSY: it is scheduled already. */
-PL_API int pl_callback_schedule(pl_callback *callback, pl_loop *loop, pl_callback_fn *fn, void *arg);
+#define pl_callback_schedule(...) pl_callback_schedule_here(__VA_ARGS__, PL_HERE)
+PL_API int pl_callback_schedule_here(pl_callback *callback, pl_loop *loop, pl_callback_fn *fn, void *arg,
+                                     const char *where);
 
 /** Takes it back, wherever it waits; the struct is yours at once. @return 1: it will not run; 0: it was idle. */
 PL_API int pl_callback_cancel(pl_callback *callback);
+
+/** The context in which an idle callback will run, the next time that it is scheduled or added to a future, instead of
+ *  a copy of the one in which that is done. The callback holds it until it runs or is cancelled; NULL: none.
+ *  @return PL_OK; PL_EINVAL; PL_EBUSY: it is scheduled. */
+PL_API int pl_callback_set_context(pl_callback *callback, pl_context *context);
 
 /** A timer. Caller-owned; zeroed: idle; its own again when it runs. */
 typedef struct pl_timer {
@@ -123,13 +132,20 @@ typedef struct pl_timer {
  *  deadline run in the order in which they were started. A running timer is started anew.
  *  @param loop  NULL: the running loop
  *  @return PL_OK, PL_ENOMEM, PL_EINVAL, PL_ENOLOOP, PL_ETHREAD.   asyncio: loop.call_later. */
-PL_API int pl_timer_start(pl_timer *timer, pl_loop *loop, pl_duration delay, pl_callback_fn *fn, void *arg);
+#define pl_timer_start(...) pl_timer_start_here(__VA_ARGS__, PL_HERE)
+PL_API int pl_timer_start_here(pl_timer *timer, pl_loop *loop, pl_duration delay, pl_callback_fn *fn, void *arg,
+                               const char *where);
 
 /** The same for a point on the loop's clock (pl_loop_time).   asyncio: loop.call_at. */
-PL_API int pl_timer_start_at(pl_timer *timer, pl_loop *loop, pl_duration deadline, pl_callback_fn *fn, void *arg);
+#define pl_timer_start_at(...) pl_timer_start_at_here(__VA_ARGS__, PL_HERE)
+PL_API int pl_timer_start_at_here(pl_timer *timer, pl_loop *loop, pl_duration deadline, pl_callback_fn *fn, void *arg,
+                                  const char *where);
 
 /** Stops it; the struct is yours at once. @return 1: it will not run; 0: it was idle. */
 PL_API int pl_timer_stop(pl_timer *timer);
+
+/** As pl_callback_set_context. */
+PL_API int pl_timer_set_context(pl_timer *timer, pl_context *context);
 
 /** A loop, seen from other threads: counted, outlives its loop. */
 typedef struct pl_remote pl_remote;
@@ -145,7 +161,9 @@ PL_API void pl_remote_unref(pl_remote *remote);
  *  @param drop  called with `arg`, on the loop's thread, if the loop is closed before; on this thread, if this call
  *  fails; may be NULL
  *  @return PL_OK, PL_ENOMEM, PL_EINVAL, PL_ECLOSED: the loop is gone.   asyncio: loop.call_soon_threadsafe. */
-PL_API int pl_call_soon_threadsafe(pl_remote *remote, pl_callback_fn *fn, void *arg, pl_drop_fn *drop);
+#define pl_call_soon_threadsafe(...) pl_call_soon_threadsafe_here(__VA_ARGS__, PL_HERE)
+PL_API int pl_call_soon_threadsafe_here(pl_remote *remote, pl_callback_fn *fn, void *arg, pl_drop_fn *drop,
+                                        const char *where);
 
 /** Where reports go. NULL: to standard error, one line each. */
 PL_API int pl_loop_set_exception_handler(pl_loop *loop, pl_exception_handler_fn *handler, void *arg);

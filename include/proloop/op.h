@@ -25,7 +25,7 @@ extern "C" {
 /** One operation. Caller-owned; zeroed: idle. */
 typedef struct pl_op {
     union {
-        uint64_t space[56];
+        uint64_t space[64];
         void *align;
     } opaque;
 } pl_op;
