@@ -422,6 +422,8 @@ int64_t pl_await(pl_future *future)
         pl__future_hold(future);
         if (--task->budget == 0)
             give_way(task);
+        if (future->state == PL_CANCELLED)
+            task->message = future->message;
         return take_and_let_go(future);
     }
     if (pl__future_is_busy(future))
