@@ -13,6 +13,7 @@
 #include "group.h"
 #include "loop.h"
 #include "op.h"
+#include "sync.h"
 
 enum { PL__TASKS_KEPT = 1024, PL__DEPENDENTS_SEARCHED = 10000 };
 
@@ -98,6 +99,7 @@ int pl__task_spawn(pl_task **out, pl_task_fn *fn, void *arg, const pl_task_optio
     pl__future_init(&task->future, &task_type, loop);
     pl__loop_hold(loop);
     pl__list_init(&task->operations);
+    pl__list_init(&task->locks);
     task->number = ++loop->tasks_made;
     task_set_name(task, options->name);
     task->cancelled = loop->closing;
@@ -191,6 +193,7 @@ static void task_main(void *arg)
 static void task_end(pl_task *task, int64_t result)
 {
     PL__CHECK(!task->fiber && !task->scope && pl__list_is_empty(&task->operations));
+    pl__locks_report_held(task);
     pl__node_unlink(&task->node);
     pl__future_finish(&task->future, result);
     if (task->group)
