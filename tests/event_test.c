@@ -298,14 +298,20 @@ TEST_CASE(the_end_of_the_loop_cancels_those_who_wait)
     CHECK_EQ_INT(pl_event_set(&s.event), PL_OK); /* nobody is left to be woken */
 }
 
-TEST_SUITE(event, TEST_BACKENDS_ALL, CASE(a_set_wakes_all_who_wait_in_the_order_they_came),
-           CASE(an_event_that_is_set_is_not_waited_for), CASE(after_a_clear_tasks_wait_again),
+TEST_SUITE(event, TEST_BACKENDS_ALL,
+           CASE(a_set_wakes_all_who_wait_in_the_order_they_came),
+           CASE(an_event_that_is_set_is_not_waited_for),
+           CASE(after_a_clear_tasks_wait_again),
            CASE(those_who_were_woken_go_on_although_it_was_cleared),
-           CASE(who_comes_after_set_and_clear_waits_for_the_next_set), CASE(a_cancelled_wait_leaves_the_others),
+           CASE(who_comes_after_set_and_clear_waits_for_the_next_set),
+           CASE(a_cancelled_wait_leaves_the_others),
            CASE(cancelled_between_the_set_and_its_step_a_task_is_cancelled),
-           CASE(in_a_cancelled_scope_an_event_is_not_waited_for), CASE(a_time_limit_ends_the_wait_for_an_event),
-           CASE(a_shielded_wait_is_not_cancelled), CASE(a_task_that_waits_for_set_events_only_gives_way),
+           CASE(in_a_cancelled_scope_an_event_is_not_waited_for),
+           CASE(a_time_limit_ends_the_wait_for_an_event),
+           CASE(a_shielded_wait_is_not_cancelled),
+           CASE(a_task_that_waits_for_set_events_only_gives_way),
            CASE(a_call_that_makes_no_sense_is_refused),
            CASE(an_event_belongs_to_the_first_loop_in_which_a_task_waited_for_it),
-           CASE(another_thread_may_not_set_an_event_that_is_waited_for), CASE(an_event_allocates_nothing),
+           CASE(another_thread_may_not_set_an_event_that_is_waited_for),
+           CASE(an_event_allocates_nothing),
            CASE(the_end_of_the_loop_cancels_those_who_wait))
