@@ -115,7 +115,7 @@ void pl__lock_hand_over(pl__lock *lock);
  * cancelled while it waited. */
 int pl__lock_reacquire(pl__lock *lock, const char *where);
 
-/* Reports the locks that a task holds which ends, and forgets them. */
+/* Reports the locks that a task holds whose function has returned, and forgets them. */
 void pl__locks_report_held(pl_task *task);
 
 #endif

@@ -169,6 +169,7 @@ static void task_run(pl_task *task, pl__fiber_host *host)
     task->running = false;
     if (!returned)
         return;
+    pl__locks_report_held(task); /* one may lie in its stack */
     pl__fiber_give(&loop->fibers, task->fiber);
     task->fiber = NULL;
     /* As in asyncio: a cancel that no wait was left to deliver makes the task a cancelled one, unless it failed. */
@@ -192,8 +193,7 @@ static void task_main(void *arg)
 
 static void task_end(pl_task *task, int64_t result)
 {
-    PL__CHECK(!task->fiber && !task->scope && pl__list_is_empty(&task->operations));
-    pl__locks_report_held(task);
+    PL__CHECK(!task->fiber && !task->scope && pl__list_is_empty(&task->operations) && pl__list_is_empty(&task->locks));
     pl__node_unlink(&task->node);
     pl__future_finish(&task->future, result);
     if (task->group)

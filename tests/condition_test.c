@@ -693,18 +693,26 @@ TEST_CASE(the_end_of_the_loop_cancels_those_who_wait)
     CHECK_EQ_INT(pl_lock_is_locked(&s.lock), 0);
 }
 
+static void take_one_if_not_cancelled(noticing *s)
+{
+    if (pl_lock_acquire(&s->lock) < 0)
+        return;
+    if (pl_condition_wait_until(&s->condition, &s->lock, value_of, s) > 0 && s->s.f.counts[1] == 0) {
+        s->value--;
+        s->taken++;
+    }
+    unlock(s);
+}
+
 /* Takes what there is, whatever cancels it, until it is told to end. */
 static int64_t take_again_and_again(void *arg)
 {
     noticing *s = arg;
     while (s->s.f.counts[1] == 0) {
-        if (pl_lock_acquire(&s->lock) < 0)
-            continue;
-        if (pl_condition_wait_until(&s->condition, &s->lock, value_of, s) > 0 && s->s.f.counts[1] == 0) {
-            s->value--;
-            s->taken++;
-        }
-        unlock(s);
+        pl_timeout scope = {0};
+        begin_round(s, &scope);
+        take_one_if_not_cancelled(s);
+        end_round(s, &scope);
     }
     return PL_OK;
 }
@@ -726,8 +734,7 @@ STAGE_CASE(noticing, cancelled_at_random_no_notification_is_lost)
             }
             unlock(s);
         }
-        for (int k = random_below(&seed, 4); k > 0; k--)
-            cancel(s, random_below(&seed, FIXTURE_SLOTS), EDGE);
+        cancel_at_random(s, &seed);
         if (random_below(&seed, 8) == 0) {
             turn(&s->s.f, 40);
             CHECK_EQ_INT(s->value, 0);

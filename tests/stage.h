@@ -63,6 +63,34 @@ static inline void cancel(void *arg, int slot, int kind)
         CHECK_EQ_INT(pl_timeout_reschedule(s->scopes[slot], 0), PL_OK);
 }
 
+/* A scope for one round of a task that is cancelled at random: a level lasts as long as the round. */
+static inline void begin_round(void *arg, pl_timeout *scope)
+{
+    stage *s = arg;
+    CHECK_EQ_INT(pl_timeout_begin(scope, PL_FOREVER), PL_OK);
+    s->scopes[stage_slot()] = scope;
+}
+
+static inline void end_round(void *arg, pl_timeout *scope)
+{
+    stage *s = arg;
+    s->scopes[stage_slot()] = NULL;
+    (void)pl_timeout_end(scope, PL_OK);
+}
+
+/* Cancels some tasks, as edges and as levels. Those that have not begun a round get an edge. */
+static inline void cancel_at_random(void *arg, uint64_t *seed)
+{
+    stage *s = arg;
+    for (int k = random_below(seed, 4); k > 0; k--) {
+        int slot = random_below(seed, FIXTURE_SLOTS);
+        if (random_below(seed, 2) == EDGE || !s->scopes[slot])
+            (void)pl_task_cancel(s->f.tasks[slot]);
+        else
+            (void)pl_timeout_reschedule(s->scopes[slot], 0);
+    }
+}
+
 static inline bool has_ended(void *arg, int slot)
 {
     stage *s = arg;
