@@ -13,6 +13,7 @@
 #include "group.h"
 #include "loop.h"
 #include "op.h"
+#include "sync.h"
 
 enum { PL__TASKS_KEPT = 1024, PL__DEPENDENTS_SEARCHED = 10000 };
 
@@ -101,6 +102,7 @@ int pl__task_spawn(pl_task **out, pl_task_fn *fn, void *arg, const pl_task_optio
     task->future.where = where;
     task->bindings = options->context ? pl__bindings_to(options->context) : pl__bindings_copy();
     pl__list_init(&task->operations);
+    pl__list_init(&task->locks);
     task->number = ++loop->tasks_made;
     task_set_name(task, options->name);
     task->cancelled = loop->closing;
@@ -171,6 +173,7 @@ static void task_run(pl_task *task, pl__fiber_host *host)
     task->running = false;
     if (!returned)
         return;
+    pl__locks_report_held(task); /* one may lie in its stack */
     pl__fiber_give(&loop->fibers, task->fiber);
     task->fiber = NULL;
     /* As in asyncio: a cancel that no wait was left to deliver makes the task a cancelled one, unless it failed. */
@@ -196,7 +199,7 @@ static void task_main(void *arg)
 
 static void task_end(pl_task *task, int64_t result)
 {
-    PL__CHECK(!task->fiber && !task->scope && pl__list_is_empty(&task->operations));
+    PL__CHECK(!task->fiber && !task->scope && pl__list_is_empty(&task->operations) && pl__list_is_empty(&task->locks));
     pl__node_unlink(&task->node);
     pl__bindings_release(&task->bindings);
     task->future.message = task->message;

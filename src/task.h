@@ -37,6 +37,7 @@ struct pl_task {
     const char *scope_where; /* where it began: a scope in a frame that was left cannot be asked any more, */
     uint8_t scope_kind;      /* nor for this */
     pl__list operations;     /* in flight, in memory of its stack */
+    pl__list locks;          /* pl__lock, that it took and nobody released; in debug mode only */
     pl__group *group;        /* NULL: none */
     pl__node group_node;
     pl__node search_node; /* in a search for a circle of waits */

@@ -12,6 +12,7 @@
 #include <proloop/op.h>
 #include <proloop/run.h>
 #include <proloop/stream.h>
+#include <proloop/sync.h>
 #include <proloop/task.h>
 
 #endif
