@@ -27,9 +27,10 @@ extern "C" {
 typedef struct pl_channel pl_channel;
 
 typedef struct pl_channel_options {
-    size_t size;      /* sizeof(pl_channel_options) */
-    pl_loop *loop;    /* NULL: the running loop */
-    pl_drop_fn *drop; /* gets a pointer to each value that nobody took, valid during the call; may be NULL. Must not wait */
+    size_t size;   /* sizeof(pl_channel_options) */
+    pl_loop *loop; /* NULL: the running loop */
+    pl_drop_fn
+        *drop; /* gets a pointer to each value that nobody took, valid during the call; may be NULL. Must not wait */
 } pl_channel_options;
 
 /** Makes a channel with one reference.

@@ -43,7 +43,7 @@ typedef struct pl_queue_options {
     int kind;               /* enum pl_queue_kind */
     size_t maximum;         /* items in it before a put has to wait; 0: any number */
     pl_compare_fn *compare; /* of a priority queue */
-    pl_drop_fn *drop;       /* gets the items that nobody takes; NULL: they are forgotten. Must not wait, or end the queue */
+    pl_drop_fn *drop; /* gets the items that nobody takes; NULL: they are forgotten. Must not wait, or end the queue */
 } pl_queue_options;
 
 /** Begins a queue. @param options  NULL: first in first out, any number of items, of the running loop
