@@ -62,6 +62,7 @@ static int loop_init(pl_loop *loop, const pl_loop_options *options)
     loop->debug = debug_wanted(options);
     loop->task_budget = options->task_budget ? (uint32_t)options->task_budget : PL__TASK_BUDGET;
     loop->stack_size = options->stack_size;
+    loop->random = options->seed;
     pl__list_init(&loop->ready);
     pl__list_init(&loop->tasks);
     pl__list_init(&loop->operations);

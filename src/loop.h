@@ -44,6 +44,7 @@ struct pl_loop {
     bool aborting;
     pl_remote *remote;
     uint64_t tasks_made;
+    uint64_t random; /* what pl_select draws its choices from */
 
     pl__fiber_host host;
     pl__fiber_pool fibers;

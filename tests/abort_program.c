@@ -3,6 +3,7 @@
  * Each prints what it expects, so that aborts.cmake need not know the cases: "expect abort" or "expect interrupt" before
  * it goes wrong, and then nothing; or "passed" at its end.
  */
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -308,6 +309,38 @@ static int64_t ignore_interrupts(void *arg)
     return 0;
 }
 
+/* --- Queues ----------------------------------------------------------------------------------------------------- */
+
+static int64_t get_one(void *arg)
+{
+    void *item;
+    return pl_queue_get(arg, &item);
+}
+
+static int64_t end_queue(bool told)
+{
+    pl_queue queue = {0};
+    (void)pl_queue_begin(&queue, NULL);
+    (void)pl_spawn(NULL, get_one, &queue, NULL);
+    (void)pl_yield();
+    if (told)
+        (void)pl_queue_shutdown(&queue, 1);
+    pl_queue_end(&queue);
+    return 0;
+}
+
+static int64_t end_queue_while_a_task_waits(void *arg)
+{
+    (void)arg;
+    return end_queue(false);
+}
+
+static int64_t end_queue_before_who_was_told_has_run(void *arg)
+{
+    (void)arg;
+    return end_queue(true);
+}
+
 /* --- The cases -------------------------------------------------------------------------------------------------- */
 
 typedef struct abort_case {
@@ -334,6 +367,8 @@ static const abort_case cases[] = {
     {"a_timeout_that_another_task_ends", end_in_another_task, NULL},
     {"a_wait_in_a_scope_whose_frame_was_left", wait_in_a_frame_that_was_left, NULL},
     {"a_task_that_returns_with_an_operation_in_flight", return_with_operation, NULL},
+    {"a_queue_that_ends_while_a_task_waits_in_it", end_queue_while_a_task_waits, NULL},
+    {"a_queue_that_ends_before_a_task_that_was_told_has_run", end_queue_before_who_was_told_has_run, NULL},
     {"a_task_that_will_not_end_is_left_behind", NULL, close_with_a_stubborn_task},
     {"a_task_that_only_yields_is_left_behind", NULL, close_with_a_task_that_only_yields},
     {"a_task_that_only_heeds_its_limits_is_left_behind", NULL, close_with_a_task_that_only_heeds_its_limits},

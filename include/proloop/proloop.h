@@ -5,11 +5,13 @@
 
 #include <proloop/base.h>
 #include <proloop/context.h>
+#include <proloop/channel.h>
 #include <proloop/file.h>
 #include <proloop/future.h>
 #include <proloop/loop.h>
 #include <proloop/net.h>
 #include <proloop/op.h>
+#include <proloop/queue.h>
 #include <proloop/run.h>
 #include <proloop/stream.h>
 #include <proloop/sync.h>
