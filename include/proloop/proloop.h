@@ -4,8 +4,10 @@
 #define PROLOOP_H
 
 #include <proloop/base.h>
+#include <proloop/coro.h>
 #include <proloop/file.h>
 #include <proloop/future.h>
+#include <proloop/gather.h>
 #include <proloop/loop.h>
 #include <proloop/net.h>
 #include <proloop/op.h>
