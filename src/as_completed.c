@@ -21,19 +21,11 @@ static pl__as_completed *as_completed_of(pl_as_completed *completed)
     return (pl__as_completed *)(void *)completed->opaque.space;
 }
 
-/* What is done later is not given any more. */
 static void expire(void *arg)
 {
     pl__as_completed *completed = arg;
-    const pl__gathering *gathering = &completed->gathering;
-    if (gathering->pending == 0)
-        return;
-    completed->expired = true;
-    for (size_t i = 0; i < gathering->count; i++) {
-        pl__node *node = &pl__awaited_of(&gathering->items[i])->callback.node;
-        if (pl__node_is_linked(node))
-            pl__node_unlink(node);
-    }
+    pl__gathering_cut(&completed->gathering);
+    completed->expired = completed->gathering.pending > 0;
     pl__gathering_wake(&completed->gathering);
 }
 

@@ -97,6 +97,21 @@ int pl__gathering_begin(pl__gathering *gathering, pl_awaited *items, size_t coun
     return PL_OK;
 }
 
+void pl__gathering_cut(pl__gathering *gathering)
+{
+    for (size_t i = 0; i < gathering->count; i++) {
+        pl_awaited *item = &gathering->items[i];
+        pl__node *node = &pl__awaited_of(item)->callback.node;
+        if (!pl__node_is_linked(node))
+            continue;
+        pl__node_unlink(node);
+        if (pl__future_is_done(item->future)) { /* its callback was on its way */
+            gathering->pending--;
+            item_complete(gathering, item);
+        }
+    }
+}
+
 void pl__gathering_end(pl__gathering *gathering)
 {
     PL__CHECK(!gathering->waiting);

@@ -46,6 +46,9 @@ static inline pl__awaited *pl__awaited_of(const pl_awaited *item)
 /* Puts the callbacks on the futures. The mode and the flags are set. On failure nothing was changed. */
 int pl__gathering_begin(pl__gathering *gathering, pl_awaited *items, size_t count);
 
+/* Its time is over: what is done by now is among the completed ones, what is done later will not be. */
+void pl__gathering_cut(pl__gathering *gathering);
+
 /* Takes what callbacks are left back. */
 void pl__gathering_end(pl__gathering *gathering);
 
