@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "allocator.h"
+#include "coro.h"
 #include "listener.h"
 #include "op.h"
 #include "remote.h"
@@ -69,6 +70,8 @@ static int loop_init(pl_loop *loop, const pl_loop_options *options)
     pl__list_init(&loop->streams);
     pl__list_init(&loop->listeners);
     pl__list_init(&loop->aborts);
+    pl__list_init(&loop->gathering_aborts);
+    pl__list_init(&loop->coros);
     pl__buffer_pool_init(&loop->buffers);
     int result = pl__fiber_pool_init(&loop->fibers);
     if (result < 0)
@@ -465,6 +468,7 @@ int pl_loop_close(pl_loop *loop)
     bool ended = end_tasks(loop);
     if (!ended)
         leave_tasks_behind(loop);
+    pl__coros_close(loop);
     end_operations(loop);
     loop_leave(loop);
     loop->closed = true;

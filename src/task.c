@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "allocator.h"
+#include "gather.h"
 #include "group.h"
 #include "loop.h"
 #include "op.h"
@@ -367,14 +368,15 @@ int64_t pl__task_wait_for(pl_task *task, pl_future *future)
 
 pl_task *pl__task_of_wake(const pl__callback *callback)
 {
-    return callback->fn == task_step ? callback->arg : NULL;
+    return callback->fn == task_step ? callback->arg : pl__gathering_waiter(callback);
 }
 
 /* The tasks that cannot go on before `task` ends: those that wait for it, and the one whose group it is in. */
 static void add_dependents(const pl_task *task, pl__list *found)
 {
     PL__LIST_EACH (node, &task->future.callbacks) {
-        pl_task *waiter = pl__task_of_wake(PL__CONTAINER_OF(node, pl__callback, node));
+        const pl__callback *callback = PL__CONTAINER_OF(node, pl__callback, node);
+        pl_task *waiter = callback->fn == task_step ? callback->arg : pl__gathering_dependent(callback);
         if (waiter && !pl__node_is_linked(&waiter->search_node))
             pl__list_push_back(found, &waiter->search_node);
     }
@@ -382,23 +384,37 @@ static void add_dependents(const pl_task *task, pl__list *found)
         pl__list_push_back(found, &task->group->parent->search_node);
 }
 
-/* Whether the future's task cannot end before this one does, directly or through others. Most tasks have no dependents
- * when they wait; a search that finds very many gives up. */
+/* Most tasks have no dependents when they wait; a search that finds very many gives up. */
+void pl__task_find_dependents(pl_task *task, pl__list *found)
+{
+    pl__list_init(found);
+    pl__list_push_back(found, &task->search_node);
+    int searched = 0;
+    for (pl__node *node = found->head.next; node != &found->head && searched++ < PL__DEPENDENTS_SEARCHED;
+         node = node->next)
+        add_dependents(PL__CONTAINER_OF(node, pl_task, search_node), found);
+}
+
+bool pl__task_is_dependent(const pl_future *future)
+{
+    return future->type == &task_type && pl__node_is_linked(&PL__CONTAINER_OF(future, pl_task, future)->search_node);
+}
+
+void pl__task_forget_dependents(pl__list *found)
+{
+    while (pl__list_pop_front(found))
+        continue;
+}
+
+/* Whether the future's task cannot end before this one does, directly or through others. */
 static bool waits_for(const pl_future *future, pl_task *task)
 {
     if (future->type != &task_type)
         return false;
-    bool circle = false;
     pl__list found;
-    pl__list_init(&found);
-    pl__list_push_back(&found, &task->search_node);
-    int searched = 0;
-    for (pl__node *node; (node = pl__list_pop_front(&found));) {
-        const pl_task *dependent = PL__CONTAINER_OF(node, pl_task, search_node);
-        circle = circle || future == &dependent->future;
-        if (!circle && searched++ < PL__DEPENDENTS_SEARCHED)
-            add_dependents(dependent, &found);
-    }
+    pl__task_find_dependents(task, &found);
+    bool circle = pl__task_is_dependent(future);
+    pl__task_forget_dependents(&found);
     return circle;
 }
 
@@ -408,6 +424,12 @@ static void give_way(pl_task *task)
     if (pl__task_is_cancelled_by_level(task))
         count_ignored(task);
     take_turns(task);
+}
+
+void pl__task_count_result(pl_task *task)
+{
+    if (--task->budget == 0)
+        give_way(task);
 }
 
 int64_t pl_await(pl_future *future)
@@ -427,6 +449,7 @@ int64_t pl_await(pl_future *future)
             give_way(task);
         if (future->state == PL_CANCELLED)
             task->message = future->message;
+        pl__task_count_result(task);
         return take_and_let_go(future);
     }
     if (pl__future_is_busy(future))

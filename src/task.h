@@ -92,7 +92,18 @@ int pl__task_call_begin(void);
  * the future may be done all the same, if the task was cancelled: what the future stood for is to be undone then. */
 int64_t pl__task_wait_for(pl_task *task, pl_future *future);
 
-/* The task that goes on when this callback runs; NULL: none. */
+/* In a call that has its result without waiting: makes a task give way that has had very many of those in one step. */
+void pl__task_count_result(pl_task *task);
+
+/* Finds the tasks that cannot go on before `task` ends, itself included; they are dependents until they are forgotten,
+ * which is to happen before anything else does. */
+void pl__task_find_dependents(pl_task *task, pl__list *found);
+void pl__task_forget_dependents(pl__list *found);
+
+/* Whether it is the future of a dependent. */
+bool pl__task_is_dependent(const pl_future *future);
+
+/* The task that waits by this callback, directly or for several futures; NULL: none. */
 pl_task *pl__task_of_wake(const pl__callback *callback);
 
 /* The task that runs in this thread's running loop; NULL: none. */

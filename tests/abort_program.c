@@ -51,6 +51,14 @@ static int64_t return_in_group_with_child(void *arg)
     return 0;
 }
 
+static int64_t return_in_as_completed(void *arg)
+{
+    pl_as_completed completed = {0};
+    (void)arg;
+    (void)pl_as_completed_begin(&completed, NULL, 0, PL_FOREVER);
+    return 0;
+}
+
 static int64_t return_in_shielded(void *arg)
 {
     pl_shielded shielded = {0};
@@ -360,6 +368,7 @@ static const abort_case cases[] = {
     {"a_task_that_returns_in_a_group", return_in_group, NULL},
     {"a_task_that_returns_in_a_group_with_a_child", return_in_group_with_child, NULL},
     {"a_task_that_returns_in_a_shielded_region", return_in_shielded, NULL},
+    {"a_task_that_returns_in_an_as_completed", return_in_as_completed, NULL},
     {"a_timeout_that_ends_before_a_group_inside", end_outer_first, NULL},
     {"a_region_that_ends_before_one_inside", end_outer_region_first, NULL},
     {"a_timeout_that_ends_twice", end_twice, NULL},

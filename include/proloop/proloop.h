@@ -6,8 +6,10 @@
 #include <proloop/base.h>
 #include <proloop/context.h>
 #include <proloop/channel.h>
+#include <proloop/coro.h>
 #include <proloop/file.h>
 #include <proloop/future.h>
+#include <proloop/gather.h>
 #include <proloop/loop.h>
 #include <proloop/net.h>
 #include <proloop/op.h>
