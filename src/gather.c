@@ -230,7 +230,7 @@ static bool any_is_done(const pl__gathering *gathering, bool done)
 static void cancel_items(const pl__gathering *gathering)
 {
     for (size_t i = 0; i < gathering->count; i++)
-        (void)pl__future_cancel(gathering->items[i].future);
+        (void)pl__future_cancel(gathering->items[i].future, gathering->waiter.message);
 }
 
 /* Cancels all that are pending. They may be tasks that gather others, to any depth: those come by a list, not by

@@ -445,11 +445,9 @@ int64_t pl_await(pl_future *future)
         return PL_EINVAL;
     if (pl__future_is_done(future)) {
         pl__future_hold(future);
-        if (--task->budget == 0)
-            give_way(task);
+        pl__task_count_result(task);
         if (future->state == PL_CANCELLED)
             task->message = future->message;
-        pl__task_count_result(task);
         return take_and_let_go(future);
     }
     if (pl__future_is_busy(future))

@@ -36,7 +36,7 @@ typedef struct pl_awaited {
     int64_t result; /* if it is done: its result or error, PL_ECANCELED included; an error counts as seen */
     int done;       /* nonzero: it was done when the call returned */
     union {
-        uint64_t space[12];
+        uint64_t space[16];
         void *align;
     } opaque;
 } pl_awaited;

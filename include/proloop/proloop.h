@@ -4,8 +4,8 @@
 #define PROLOOP_H
 
 #include <proloop/base.h>
-#include <proloop/context.h>
 #include <proloop/channel.h>
+#include <proloop/context.h>
 #include <proloop/coro.h>
 #include <proloop/file.h>
 #include <proloop/future.h>
