@@ -4,6 +4,7 @@
 #include "allocation.h"
 #include "fixture.h"
 #include "harness.h"
+#include "loop.h"
 #include "waits.h"
 
 /* Notes the results as they come, then what ended it. */
@@ -162,23 +163,21 @@ TEST_CASE(a_limit_ends_it_and_cancels_nothing)
     }
 }
 
-/* test_as_completed_with_unused_timeout */
-TEST_CASE(a_limit_that_is_not_needed_is_stopped)
-{
-    waits w;
-    REQUIRE(waits_open(&w, t, 1));
-    w.limit = PL_SECONDS(3600);
-    start_caller(&w, take_all);
-    turn(&w.f, 1);
-    set_result(&w, 0, 1);
-    finish(&w, 0);
-    EXPECT_TRACE(&w.f, "1 PL_OK ");
-    waits_close(&w);
-}
-
 static void finish_first(void *arg)
 {
     set_result(arg, 0, 1);
+}
+
+/* test_as_completed_with_unused_timeout */
+WAITS_CASE(a_limit_that_is_not_needed_is_stopped, 1)
+{
+    waits *w = arg;
+    w->limit = PL_SECONDS(3600);
+    CHECK_EQ_INT(pl_call_soon(NULL, finish_first, w, NULL), PL_OK);
+    CHECK_EQ_INT(take_all(w), 0);
+    EXPECT_TRACE(&w->f, "1 PL_OK ");
+    CHECK_EQ_INT(w->f.loop->timers.count, 0);
+    return 0;
 }
 
 WAITS_CASE(the_limit_is_one_for_all_and_what_was_done_before_it_is_given, 3)

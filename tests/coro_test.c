@@ -4,6 +4,7 @@
 #include "allocation.h"
 #include "fixture.h"
 #include "harness.h"
+#include "threads.h"
 #include "waits.h"
 
 static const char never_awaited[] = "a coroutine was never awaited";
@@ -329,6 +330,33 @@ TEST_CASE(what_makes_no_sense_is_refused)
     fixture_close(&f);
 }
 
+static void use_in_another_thread(void *arg)
+{
+    pl_coro *coro = arg;
+    CHECK_EQ_INT(pl_coro_spawn(NULL, coro, NULL), PL_ETHREAD);
+    CHECK_EQ_INT(pl_coro_close(coro), PL_ETHREAD);
+}
+
+static int64_t make_one(void *arg)
+{
+    kept *k = arg;
+    k->coros[0] = make(&k->f, return_seven);
+    return 0;
+}
+
+TEST_CASE(in_debug_mode_another_thread_is_refused)
+{
+    kept k = {.coros = {NULL}};
+    REQUIRE(fixture_open_debug(&k.f, t));
+    CHECK_EQ_INT(run_task(&k.f, make_one, &k), 0);
+    CHECK(test_in_thread(use_in_another_thread, k.coros[0]));
+    CHECK_EQ_INT(k.f.drops, 0);
+    CHECK_EQ_INT(pl_coro_close(k.coros[0]), PL_OK);
+    CHECK_EQ_INT(k.f.drops, 1);
+    pl_coro_unref(k.coros[0]);
+    fixture_close(&k.f);
+}
+
 /* The object, the task that is made of it, and the limit's timer. */
 TEST_CASE(without_memory_the_argument_is_dropped)
 {
@@ -399,5 +427,6 @@ TEST_SUITE(coro, TEST_BACKENDS_ALL,
            CASE(within_the_limit_it_returns_what_the_call_does),
            CASE(in_a_cancelled_scope_one_without_time_is_dropped),
            CASE(what_makes_no_sense_is_refused),
+           CASE(in_debug_mode_another_thread_is_refused),
            CASE(without_memory_the_argument_is_dropped),
            CASE(a_limit_that_finds_no_memory_drops_the_argument))

@@ -4,6 +4,7 @@
 #include "allocation.h"
 #include "fixture.h"
 #include "harness.h"
+#include "task.h"
 #include "waits.h"
 
 static int64_t call_gather(void *arg)
@@ -305,13 +306,21 @@ TEST_CASE(an_error_that_a_cancelled_one_ends_with_is_in_its_item)
     waits_close(&w); /* and counts as seen: there is no report */
 }
 
+static int64_t gather_then_yield(void *arg)
+{
+    waits *w = arg;
+    w->rc = pl_gather(w->items, w->count, w->flags);
+    CHECK_EQ_INT(pl_yield(), PL_OK);
+    return w->rc;
+}
+
 /* test_cancel_gather_1: nothing is left to cancel, but the task itself. */
 TEST_CASE(a_cancel_after_all_are_done_and_before_the_task_goes_on_changes_none)
 {
     for (int turns = 0; turns < 2; turns++) {
         waits w;
         REQUIRE(waits_open(&w, t, 2));
-        start_caller(&w, call_gather);
+        start_caller(&w, gather_then_yield);
         turn(&w.f, 1);
         set_result(&w, 0, 1);
         set_result(&w, 1, 2);
@@ -371,14 +380,6 @@ TEST_CASE(a_second_cancel_reaches_those_that_are_left)
     waits_close(&w);
 }
 
-static int64_t gather_then_yield(void *arg)
-{
-    waits *w = arg;
-    w->rc = pl_gather(w->items, w->count, w->flags);
-    CHECK_EQ_INT(pl_yield(), PL_OK);
-    return 0;
-}
-
 TEST_CASE(a_cancel_is_delivered_once)
 {
     waits w;
@@ -387,8 +388,7 @@ TEST_CASE(a_cancel_is_delivered_once)
     start_caller(&w, gather_then_yield);
     turn(&w.f, 1);
     cancel_caller(&w);
-    CHECK_EQ_INT(finish_task(&w.f, w.f.tasks[WAITS_CALLER]), 0);
-    CHECK_EQ_INT(w.rc, PL_ECANCELED);
+    finish(&w, PL_ECANCELED);
     waits_close(&w);
 }
 
@@ -524,6 +524,73 @@ TEST_CASE(a_task_that_gathers_itself_is_told)
     waits_close(&w);
 }
 
+static int64_t call_wait(void *arg)
+{
+    waits *w = arg;
+    return pl_wait(w->items, w->count, PL_FIRST_COMPLETED, PL_SECONDS(3600));
+}
+
+static int64_t call_race(void *arg)
+{
+    waits *w = arg;
+    return pl_race(w->items, w->count, NULL);
+}
+
+static int64_t call_shield(void *arg)
+{
+    waits *w = arg;
+    return pl_shield(w->items[0].future);
+}
+
+static int64_t call_wait_for(void *arg)
+{
+    waits *w = arg;
+    return pl_wait_for(w->items[0].future, PL_SECONDS(3600));
+}
+
+static int64_t call_next(void *arg)
+{
+    waits *w = arg;
+    pl_as_completed completed = {0};
+    pl_awaited *item;
+    int rc;
+    CHECK_EQ_INT(pl_as_completed_begin(&completed, w->items, w->count, PL_FOREVER), PL_OK);
+    rc = pl_as_completed_next(&completed, &item);
+    CHECK_EQ_INT(pl_sleep(PL_US(1)), PL_OK); /* open, but not waiting for the futures */
+    pl_as_completed_end(&completed);
+    return rc;
+}
+
+static const pl_task *waiter_of(const waits *w, int slot)
+{
+    const pl__node *node = pl__list_first(&w->f.futures[slot]->callbacks);
+    return node ? pl__task_of_wake(PL__CONTAINER_OF(node, pl__callback, node)) : NULL;
+}
+
+/* #156523: as_completed had been forgotten. */
+TEST_CASE(every_wait_records_who_waits_for_whom)
+{
+    static pl_task_fn *const calls[] = {call_gather, call_wait, call_race, call_shield, call_wait_for, call_next};
+    for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
+        waits w;
+        REQUIRE(waits_open(&w, t, 2));
+        if (calls[i] == call_shield || calls[i] == call_wait_for)
+            w.count = 1;
+        start_caller(&w, calls[i]);
+        turn(&w.f, 1);
+        for (size_t slot = 0; slot < w.count; slot++)
+            CHECK(waiter_of(&w, (int)slot) == w.f.tasks[WAITS_CALLER]);
+        set_result(&w, 0, 1);
+        turn(&w.f, 2);
+        if (calls[i] == call_next || calls[i] == call_wait)
+            CHECK(waiter_of(&w, 1) == NULL);
+        if (state_of(&w, 1) == PL_PENDING)
+            set_result(&w, 1, 1);
+        CHECK(finish_task(&w.f, w.f.tasks[WAITS_CALLER]) >= 0);
+        waits_close(&w);
+    }
+}
+
 static int64_t await_the_caller(void *arg)
 {
     waits *w = arg;
@@ -624,6 +691,27 @@ WAITS_CASE(a_busy_future_is_refused_and_nothing_changed, 2)
     return 0;
 }
 
+WAITS_CASE(an_operation_is_gathered_and_cancelled_like_others, 1)
+{
+    waits *w = arg;
+    pl_listener *listener = NULL;
+    pl_op op = {0};
+    pl_stream *peer = NULL;
+    pl_timeout timeout = {0};
+    REQUIRE_EQ_INT_OR(pl_tcp_listen(&listener, "127.0.0.1", 0, NULL), PL_OK, return 1);
+    CHECK_EQ_INT(pl_accept_start(&op, listener, &peer), PL_OK);
+    w->items[1].future = pl_op_future(&op);
+    CHECK_EQ_INT(pl_timeout_begin(&timeout, PL_MS(1)), PL_OK);
+    CHECK_EQ_INT(pl_timeout_end(&timeout, pl_shield(pl_op_future(&op))), PL_ETIMEDOUT);
+    CHECK(pl_op_is_pending(&op)); /* the shield has freed its one place, */
+    CHECK_EQ_INT(pl_timeout_begin(&timeout, PL_MS(1)), PL_OK);
+    CHECK_EQ_INT(pl_timeout_end(&timeout, pl_gather(w->items, 2, 0)), PL_ETIMEDOUT); /* which is taken again */
+    CHECK(!pl_op_is_pending(&op));
+    CHECK_EQ_INT(w->items[1].result, PL_ECANCELED);
+    pl_listener_close(listener);
+    return 0;
+}
+
 static int64_t yield_then_gather(void *arg)
 {
     CHECK_EQ_INT(pl_yield(), PL_OK);
@@ -677,9 +765,11 @@ TEST_SUITE(gather, TEST_BACKENDS_ALL,
            CASE(in_a_shielded_region_a_cancel_waits),
            CASE(a_cancel_runs_down_a_long_chain_of_gathers),
            CASE(a_task_that_gathers_itself_is_told),
+           CASE(every_wait_records_who_waits_for_whom),
            CASE(a_circle_of_waits_through_a_gather_ends),
            CASE(what_cannot_be_gathered_is_refused),
            CASE(outside_of_a_task_nothing_is_gathered),
            CASE(a_future_of_another_loop_is_refused),
            CASE(a_busy_future_is_refused_and_nothing_changed),
+           CASE(an_operation_is_gathered_and_cancelled_like_others),
            CASE(gathering_needs_no_memory))
