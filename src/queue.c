@@ -245,13 +245,21 @@ static void tell_joiners(pl__queue *queue)
         continue;
 }
 
-/* Behind those who drew a smaller ticket. A new one comes last at once. */
+static uint64_t ticket_of(const pl__node *node)
+{
+    return PL__CONTAINER_OF(node, pl__queue_waiter, node)->ticket;
+}
+
+/* Behind those who drew a smaller ticket: a new one at the end; one that was told in vain near the front. */
 static void join_line(pl__queue_side *side, pl__queue_waiter *waiter)
 {
+    const pl__node *last = pl__list_last(&side->waiting);
     pl__node *place = &side->waiting.head;
-    while (place->prev != &side->waiting.head &&
-           PL__CONTAINER_OF(place->prev, pl__queue_waiter, node)->ticket > waiter->ticket)
-        place = place->prev;
+    if (last && ticket_of(last) > waiter->ticket) {
+        place = pl__list_first(&side->waiting);
+        while (ticket_of(place) < waiter->ticket)
+            place = place->next;
+    }
     pl__node_link_before(&waiter->node, place);
 }
 
