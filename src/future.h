@@ -39,6 +39,9 @@ void pl__future_init(pl_future *future, const pl__future_type *type, pl_loop *lo
 /* Makes it done: PL_ECANCELED makes it cancelled. Its callbacks become ready. */
 void pl__future_finish(pl_future *future, int64_t result);
 
+/* Before its memory goes: reports an error that nobody saw, drops a pointer that nobody took. */
+void pl__future_clear(pl_future *future);
+
 /* pl_future_cancel without its checks. */
 bool pl__future_cancel(pl_future *future);
 

@@ -12,6 +12,12 @@
 #include "proactor.h"
 #include "timer.h"
 
+/* Told once that its loop ends, after the tasks have: for what other threads wait for. */
+typedef struct pl__loop_end {
+    pl__node node;
+    void (*loop_ends)(struct pl__loop_end *end);
+} pl__loop_end;
+
 struct pl_loop {
     pl__proactor *proactor;
     pl__list ready; /* pl__callback, first in first out */
@@ -38,6 +44,7 @@ struct pl_loop {
     pl__list operations; /* pl__op, pending, not in memory of a task's stack */
     pl__list streams;    /* pl_stream with an open handle */
     pl__list listeners;  /* pl_listener, likewise */
+    pl__list ends;       /* pl__loop_end */
     pl__list aborts;     /* pl__group, while group_abort is at work */
     bool aborting;
     pl_remote *remote;

@@ -44,6 +44,9 @@ void pl__condition_wait(pl__condition *condition, pl__mutex *mutex);
  * False: the time ran out. */
 bool pl__condition_wait_for(pl__condition *condition, pl__mutex *mutex, int64_t nanoseconds);
 
+/* That clock, in nanoseconds. */
+int64_t pl__clock_now(void);
+
 /* Runs fn(arg) in a new thread, which ends up joined or detached, once. `name` shows in debuggers and is cut
  * to what the system takes; NULL is none. Returns PL_OK, PL_ENOMEM, or PL_ELIMIT when the system gives no
  * more threads. */

@@ -10,6 +10,7 @@
 #include <proloop/net.h>
 #include <proloop/op.h>
 #include <proloop/run.h>
+#include <proloop/shared_future.h>
 #include <proloop/stream.h>
 #include <proloop/task.h>
 
