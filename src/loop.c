@@ -437,6 +437,8 @@ static void end_operations(pl_loop *loop)
 {
     loop->ending = true;
     tell_ends(loop);
+    pl_thread_pool_unref(loop->default_pool);
+    loop->default_pool = NULL;
     pl__listeners_close(loop);
     pl__streams_close(loop);
     cancel_operations(&loop->operations);

@@ -2,6 +2,7 @@
 #ifndef PROLOOP_SRC_LOOP_H
 #define PROLOOP_SRC_LOOP_H
 
+#include <proloop/executor.h>
 #include <proloop/loop.h>
 #include <proloop/task.h>
 
@@ -47,6 +48,8 @@ struct pl_loop {
     pl__list ends;       /* pl__loop_end */
     pl__list aborts;     /* pl__group, while group_abort is at work */
     bool aborting;
+    pl_thread_pool *default_pool; /* NULL: not made yet, or shut down */
+    bool default_pool_shut;
     pl_remote *remote;
     uint64_t tasks_made;
 

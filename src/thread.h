@@ -63,6 +63,9 @@ bool pl__thread_is_main(void);
 void pl__thread_yield(void);
 uint64_t pl__process_id(void);
 
+/* How many processors this process may use; at least 1. */
+uint32_t pl__processor_count(void);
+
 /* Calls `child` in every child that the process forks from now on. Windows has no fork. */
 void pl__process_on_fork(void (*child)(void));
 
