@@ -8,6 +8,7 @@
 #include <proloop/file.h>
 #include <proloop/future.h>
 #include <proloop/loop.h>
+#include <proloop/loop_thread.h>
 #include <proloop/net.h>
 #include <proloop/op.h>
 #include <proloop/run.h>
