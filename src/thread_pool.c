@@ -26,7 +26,7 @@ typedef struct worker {
     pl_thread_pool *pool;
     pl__thread thread;
     uint64_t id;  /* of the thread, once it runs */
-    bool busy;    /* runs jobs; it will not end before they have */
+    bool busy;    /* in the user's code, for as long as that takes */
     bool joining; /* somebody joins it */
     bool left_behind;
 } worker;
@@ -49,7 +49,7 @@ struct pl_thread_pool {
     pl__list ended_workers;
     uint32_t count; /* workers alive */
     uint32_t idle;  /* those that wait for work */
-    uint32_t busy;
+    uint32_t busy;  /* those that run jobs, or tell of an end */
     pl__list drains;
     bool waking;
     bool shut;
@@ -152,8 +152,9 @@ static int64_t call_in_context(const pl__pool_job *job)
 }
 
 /* Runs a job, without the mutex, and returns the next. */
-static pl__pool_job *run_job(pl_thread_pool *pool, pl__pool_job *job)
+static pl__pool_job *run_job(worker *self, pl__pool_job *job)
 {
+    pl_thread_pool *pool = self->pool;
     int64_t result = call_in_context(job);
     pl__mutex_lock(&pool->mutex);
     PL__CHECK(job->state == PL__JOB_RUNNING && pool->running > 0);
@@ -162,6 +163,7 @@ static pl__pool_job *run_job(pl_thread_pool *pool, pl__pool_job *job)
     job->ran = true;
     pool->running--;
     pl__pool_job *next = take_job(pool);
+    self->busy = next || job->abandoned; /* then its argument is dropped */
     pl__mutex_unlock(&pool->mutex);
     job->ended(job);
     return next;
@@ -190,7 +192,7 @@ static void run_jobs(worker *self)
     pool->busy++;
     pl__mutex_unlock(&pool->mutex);
     while (job)
-        job = run_job(pool, job);
+        job = run_job(self, job);
     pl__mutex_lock(&pool->mutex);
     pool->busy--;
     self->busy = false;
@@ -425,7 +427,7 @@ static bool shut_down(pl_thread_pool *pool, pl_duration limit)
     wait_until_drained(pool, deadline);
     take_queue(pool, &jobs);
     take_ended_workers(pool, &workers);
-    bool ended = pool->busy == 0;
+    bool ended = pl__list_is_empty(&pool->workers);
     pl__mutex_unlock(&pool->mutex);
     drop_jobs(&jobs);
     join_all(&workers);
