@@ -10,6 +10,7 @@
 typedef struct job_site {
     test_gate begun;
     test_gate go;
+    test_gate ended;
     test_gate dropped;
     int64_t result;
     int runs; /* written by the job, read after its end */
@@ -20,6 +21,7 @@ static inline void job_site_open(job_site *site, int64_t result)
 {
     test_gate_init(&site->begun);
     test_gate_init(&site->go);
+    test_gate_init(&site->ended);
     test_gate_init(&site->dropped);
     site->result = result;
     site->runs = 0;
@@ -30,6 +32,7 @@ static inline void job_site_close(job_site *site)
 {
     test_gate_destroy(&site->begun);
     test_gate_destroy(&site->go);
+    test_gate_destroy(&site->ended);
     test_gate_destroy(&site->dropped);
 }
 
@@ -40,8 +43,10 @@ static inline int64_t job_gated(void *arg)
     CHECK(pl_loop_running() == NULL);
     test_gate_open(&site->begun);
     test_gate_wait(&site->go);
+    int64_t result = site->result;
     site->runs++;
-    return site->result;
+    test_gate_open(&site->ended); /* the site may be gone after this */
+    return result;
 }
 
 static inline int64_t job_at_once(void *arg)

@@ -247,6 +247,11 @@ TEST_CASE(a_blocking_wait_is_refused_where_a_loop_runs)
     fixture_close(&f);
 }
 
+static void unref_shared(void *arg)
+{
+    pl_shared_future_unref(arg);
+}
+
 TEST_CASE(an_error_that_nobody_looked_at_is_reported_to_the_loop_that_runs)
 {
     fixture f;
@@ -254,7 +259,7 @@ TEST_CASE(an_error_that_nobody_looked_at_is_reported_to_the_loop_that_runs)
     REQUIRE(shared != NULL);
     REQUIRE(fixture_open(&f, t));
     CHECK_EQ_INT(pl_shared_future_set_error(shared, PL_EIO), PL_OK);
-    CHECK_EQ_INT(pl_call_soon(f.loop, (pl_callback_fn *)pl_shared_future_unref, shared, NULL), PL_OK);
+    CHECK_EQ_INT(pl_call_soon(f.loop, unref_shared, shared, NULL), PL_OK);
     turn(&f, 1);
     EXPECT_REPORTS(&f, "PL_EIO ");
     CHECK(f.report_loop == f.loop);

@@ -459,6 +459,8 @@ TEST_CASE(closing_the_loop_leaves_the_jobs_of_its_own_pool_that_run)
     test_gate_wait(&c.sites[0].begun);
     fixture_close(&f); /* does not wait */
     test_gate_open(&c.sites[0].go);
+    test_gate_wait(&c.sites[0].ended);
+    CHECK_EQ_INT(c.sites[0].runs, 1);
     calls_close(&c);
     CHECK_EQ_INT(c.sites[0].drops, 0);
 }
