@@ -813,7 +813,7 @@ static int64_t swallow_cancel(void *arg)
     caller *c = arg;
     test_gate_open(&c->begun);
     CHECK_EQ_INT(pl_sleep(PL_FOREVER), PL_ECANCELED);
-    CHECK_EQ_INT(pl_yield(), PL_OK); /* an edge, once, however often it was asked for */
+    CHECK_EQ_INT(pl_yield(), PL_OK);
     return 8;
 }
 
@@ -822,6 +822,38 @@ TEST_CASE(a_task_that_goes_on_after_the_cancel_answers_with_its_result)
     caller c = {.fn = swallow_cancel, .cancel = true};
     run_caller(&c, t);
     CHECK_EQ_INT(c.result, 8);
+}
+
+static void drop_pair(void *arg)
+{
+    ((pair *)arg)->drops++;
+}
+
+static int64_t sleep_twice(void *arg)
+{
+    pair *p = arg;
+    note_code(p->f, pl_sleep(PL_FOREVER));
+    note_code(p->f, pl_sleep(PL_FOREVER));
+    return PL_ECANCELED;
+}
+
+TEST_CASE(a_cancel_crosses_once_however_often_it_is_asked_for)
+{
+    fixture f;
+    pair p;
+    REQUIRE(pair_open(&p, &f, t));
+    CHECK_EQ_INT(pl_run_threadsafe(p.remote, &p.second, sleep_twice, &p, drop_pair), PL_OK);
+    turn(&f, 2);
+    CHECK_EQ_INT(pl_shared_future_cancel(p.second), 1);
+    turn(&f, 3);
+    EXPECT_TRACE(&f, "PL_ECANCELED ");
+    CHECK_EQ_INT(pl_shared_future_cancel(p.second), 1);
+    turn(&f, 3);
+    EXPECT_TRACE(&f, "");
+    CHECK_EQ_INT(pl_shared_future_state(p.second), PL_PENDING);
+    pl_shared_future_unref(p.second);
+    pair_close(&p);
+    EXPECT_TRACE(&f, "PL_ECANCELED ");
 }
 
 static int64_t cancel_itself(void *arg)
@@ -843,11 +875,6 @@ static int64_t note_and_return(void *arg)
 {
     note(((pair *)arg)->f, "ran");
     return 2;
-}
-
-static void drop_pair(void *arg)
-{
-    ((pair *)arg)->drops++;
 }
 
 TEST_CASE(a_task_cancelled_before_it_began_never_runs_and_drops_its_argument_in_the_loop)
@@ -1100,6 +1127,7 @@ TEST_SUITE(
     CASE(a_task_run_for_another_thread_gives_it_its_result), CASE(its_error_crosses_and_is_not_reported_in_the_loop),
     CASE(cancelling_it_from_the_other_thread_cancels_the_task),
     CASE(a_task_that_goes_on_after_the_cancel_answers_with_its_result),
+    CASE(a_cancel_crosses_once_however_often_it_is_asked_for),
     CASE(a_task_that_was_cancelled_in_its_loop_is_cancelled_for_the_other_thread),
     CASE(a_task_cancelled_before_it_began_never_runs_and_drops_its_argument_in_the_loop),
     CASE(a_task_cancelled_between_its_spawn_and_its_first_step_drops_its_argument), CASE(nobody_need_want_the_result),
