@@ -647,6 +647,62 @@ TEST_CASE(what_cannot_be_followed_is_refused)
     pair_close(&p);
 }
 
+static void follow_from_elsewhere(void *arg)
+{
+    pair *p = arg;
+    pl_future *future = NULL;
+    CHECK_EQ_INT(pl_future_from_shared(&future, p->shared, p->f->loop), PL_ETHREAD);
+    CHECK(future == NULL);
+}
+
+TEST_CASE(in_debug_mode_a_following_future_is_made_on_the_loops_thread)
+{
+    fixture f;
+    pair p = {.f = &f};
+    REQUIRE(fixture_open_debug(&f, t));
+    p.shared = new_shared();
+    turn(&f, 1); /* the loop is bound to this thread */
+    REQUIRE(test_in_thread(follow_from_elsewhere, &p));
+    pl_shared_future_unref(p.shared);
+    fixture_close(&f);
+}
+
+TEST_CASE(a_closed_loop_follows_nothing)
+{
+    fixture f;
+    pair p;
+    pl_future *held, *future = NULL;
+    pl_loop *loop;
+    REQUIRE(pair_open(&p, &f, t));
+    loop = f.loop;
+    CHECK_EQ_INT(pl_future_create(&held, loop), PL_OK); /* keeps the loop's memory */
+    fixture_close(&f);
+    CHECK_EQ_INT(pl_future_from_shared(&future, p.shared, loop), PL_ECLOSED);
+    CHECK(future == NULL);
+    pl_future_unref(held);
+    pair_close(&p);
+}
+
+TEST_CASE(no_memory_for_a_shared_future_or_one_that_follows)
+{
+    fixture f;
+    pair p;
+    allocation a;
+    pl_shared_future *shared = NULL;
+    pl_future *future = NULL;
+    REQUIRE_EQ_INT(allocation_begin(&a), PL_OK);
+    REQUIRE(pair_open(&p, &f, t));
+    a.fail_at = a.calls + 1;
+    CHECK_EQ_INT(pl_shared_future_create(&shared), PL_ENOMEM);
+    CHECK(shared == NULL);
+    a.fail_at = a.calls + 1;
+    CHECK_EQ_INT(pl_future_from_shared(&future, p.shared, f.loop), PL_ENOMEM);
+    CHECK(future == NULL);
+    a.fail_at = 0;
+    pair_close(&p);
+    allocation_end(&a);
+}
+
 static int64_t await_follower(void *arg)
 {
     pair *p = arg;
@@ -1122,6 +1178,8 @@ TEST_SUITE(
     CASE(a_following_future_may_be_let_go_before_the_result),
     CASE(a_following_future_may_be_let_go_while_the_result_crosses),
     CASE(a_completion_toward_a_closed_loop_is_dropped_silently), CASE(what_cannot_be_followed_is_refused),
+    CASE(in_debug_mode_a_following_future_is_made_on_the_loops_thread), CASE(a_closed_loop_follows_nothing),
+    CASE(no_memory_for_a_shared_future_or_one_that_follows),
     CASE(a_cancel_from_another_thread_reaches_the_task_that_awaits_the_following_future),
     CASE(a_set_that_races_with_the_cancel_of_the_waiter_has_one_answer),
     CASE(a_task_run_for_another_thread_gives_it_its_result), CASE(its_error_crosses_and_is_not_reported_in_the_loop),

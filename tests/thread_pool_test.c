@@ -232,6 +232,33 @@ TEST_CASE(no_more_threads_than_allowed)
     works_close(&w);
 }
 
+/* min(32, processors + 4), whatever there are. */
+TEST_CASE(a_pool_of_the_default_size_has_5_to_32_threads)
+{
+    enum { JOBS = 40 };
+    job_site sites[JOBS];
+    pl_thread_pool *pool = NULL;
+    (void)t;
+    CHECK_EQ_INT(pl_thread_pool_create(&pool, NULL), PL_OK);
+    for (int i = 0; i < JOBS; i++) {
+        job_site_open(&sites[i], 0);
+        CHECK_EQ_INT(pl_thread_pool_submit_shared(pool, NULL, job_gated, &sites[i], NULL), PL_OK);
+    }
+    for (int i = 0; i < 5; i++)
+        test_gate_wait(&sites[i].begun);
+    CHECK(pl_thread_pool_threads(pool) >= 5);
+    CHECK(pl_thread_pool_threads(pool) <= 32);
+    CHECK(pl_thread_pool_queued(pool) >= JOBS - 32);
+    for (int i = 0; i < JOBS; i++)
+        test_gate_open(&sites[i].go);
+    CHECK_EQ_INT(pl_thread_pool_shutdown(pool, PL_FOREVER), PL_OK);
+    pl_thread_pool_unref(pool);
+    for (int i = 0; i < JOBS; i++) {
+        CHECK_EQ_INT(sites[i].runs, 1);
+        job_site_close(&sites[i]);
+    }
+}
+
 TEST_CASE(an_idle_thread_ends_and_another_comes_when_there_is_work)
 {
     pl_thread_pool *pool = NULL;
@@ -892,6 +919,7 @@ TEST_SUITE(thread_pool, TEST_BACKENDS_ALL, CASE(a_job_runs_on_another_thread_and
            CASE(an_error_of_a_job_is_that_of_its_future), CASE(an_error_of_a_job_that_nobody_looked_at_is_reported),
            CASE(a_future_of_a_job_is_not_set_by_others), CASE(jobs_begin_first_in_first_out),
            CASE(as_many_jobs_as_threads_run_at_the_same_time), CASE(no_more_threads_than_allowed),
+           CASE(a_pool_of_the_default_size_has_5_to_32_threads),
            CASE(an_idle_thread_ends_and_another_comes_when_there_is_work),
            CASE(the_ends_of_many_jobs_arrive_in_one_iteration),
            CASE(a_job_cancelled_in_the_queue_never_runs_and_drops_its_argument_at_once),

@@ -501,6 +501,38 @@ TEST_CASE(setting_the_default_pool_wants_a_loop_and_a_pool)
     calls_close(&c);
 }
 
+static void set_pool_from_elsewhere(void *arg)
+{
+    calls *c = arg;
+    CHECK_EQ_INT(pl_loop_set_default_pool(c->f->loop, c->pool), PL_ETHREAD);
+}
+
+TEST_CASE(in_debug_mode_the_default_pool_is_set_on_the_loops_thread)
+{
+    fixture f;
+    calls c = {.f = &f, .pool = new_pool(1)};
+    REQUIRE(fixture_open_debug(&f, t));
+    turn(&f, 1);
+    REQUIRE(test_in_thread(set_pool_from_elsewhere, &c));
+    fixture_close(&f);
+    pl_thread_pool_unref(c.pool);
+}
+
+TEST_CASE(a_closed_loop_takes_no_default_pool)
+{
+    fixture f;
+    calls c;
+    pl_future *held;
+    pl_loop *loop;
+    REQUIRE(calls_open_one_thread(&c, &f, t));
+    loop = f.loop;
+    CHECK_EQ_INT(pl_future_create(&held, loop), PL_OK); /* keeps the loop's memory */
+    fixture_close(&f);
+    CHECK_EQ_INT(pl_loop_set_default_pool(loop, c.pool), PL_ECLOSED);
+    pl_future_unref(held);
+    calls_close(&c);
+}
+
 static int64_t shut_default_pool(void *arg)
 {
     calls *c = arg;
@@ -706,6 +738,7 @@ TEST_SUITE(to_thread, TEST_BACKENDS_ALL, CASE(a_call_runs_on_another_thread_whil
            CASE(closing_the_loop_does_not_wait_for_a_call_to_abandon),
            CASE(closing_the_loop_leaves_the_jobs_of_its_own_pool_that_run),
            CASE(a_default_pool_of_the_users_outlives_the_loop), CASE(setting_the_default_pool_wants_a_loop_and_a_pool),
+           CASE(in_debug_mode_the_default_pool_is_set_on_the_loops_thread), CASE(a_closed_loop_takes_no_default_pool),
            CASE(a_default_pool_that_was_shut_down_is_not_made_again),
            CASE(shutting_the_default_pool_down_waits_for_its_jobs_while_other_tasks_go_on),
            CASE(a_shutdown_whose_limit_runs_out_drops_what_is_queued),
