@@ -168,48 +168,40 @@ TEST_CASE(jobs_begin_first_in_first_out)
     job_site_close(&blocker);
 }
 
-/* Each waits until all have begun: with a thread less they never end. */
-typedef struct crowd {
-    job_site sites[4];
-} crowd;
-
-static int64_t join_crowd(void *arg)
-{
-    crowd *c = arg;
-    for (int i = 0; i < 4; i++)
-        test_gate_wait(&c->sites[i].begun);
-    return 0;
-}
+enum { CROWD = 4 };
 
 typedef struct member {
-    crowd *c;
+    job_site *all;
     int number;
 } member;
 
+/* Each waits until all have begun: with a thread less they never end. */
 static int64_t run_member(void *arg)
 {
     member *m = arg;
-    test_gate_open(&m->c->sites[m->number].begun);
-    return join_crowd(m->c);
+    test_gate_open(&m->all[m->number].begun);
+    for (int i = 0; i < CROWD; i++)
+        test_gate_wait(&m->all[i].begun);
+    return 0;
 }
 
 TEST_CASE(as_many_jobs_as_threads_run_at_the_same_time)
 {
-    crowd c;
-    member members[4];
-    pl_thread_pool *pool = new_pool(4);
+    job_site sites[CROWD];
+    member members[CROWD];
+    pl_thread_pool *pool = new_pool(CROWD);
     (void)t;
     REQUIRE(pool != NULL);
-    for (int i = 0; i < 4; i++) {
-        job_site_open(&c.sites[i], 0);
-        members[i] = (member){&c, i};
+    for (int i = 0; i < CROWD; i++) {
+        job_site_open(&sites[i], 0);
+        members[i] = (member){sites, i};
     }
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < CROWD; i++)
         CHECK_EQ_INT(pl_thread_pool_submit_shared(pool, NULL, run_member, &members[i], NULL), PL_OK);
     CHECK_EQ_INT(pl_thread_pool_shutdown(pool, PL_FOREVER), PL_OK);
     pl_thread_pool_unref(pool);
-    for (int i = 0; i < 4; i++)
-        job_site_close(&c.sites[i]);
+    for (int i = 0; i < CROWD; i++)
+        job_site_close(&sites[i]);
 }
 
 TEST_CASE(no_more_threads_than_allowed)
@@ -282,7 +274,6 @@ TEST_CASE(an_idle_thread_ends_and_another_comes_when_there_is_work)
 
 TEST_CASE(the_ends_of_many_jobs_arrive_in_one_iteration)
 {
-    enum { JOBS = 7 };
     fixture f;
     works w;
     pl_shared_future *last = NULL;
