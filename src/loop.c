@@ -69,6 +69,7 @@ static int loop_init(pl_loop *loop, const pl_loop_options *options)
     pl__list_init(&loop->operations);
     pl__list_init(&loop->streams);
     pl__list_init(&loop->listeners);
+    pl__list_init(&loop->ends);
     pl__list_init(&loop->aborts);
     pl__list_init(&loop->gathering_aborts);
     pl__list_init(&loop->coros);
@@ -435,10 +436,21 @@ static void leave_tasks_behind(pl_loop *loop)
     }
 }
 
+static void tell_ends(pl_loop *loop)
+{
+    for (pl__node *node; (node = pl__list_pop_front(&loop->ends));) {
+        pl__loop_end *end = PL__CONTAINER_OF(node, pl__loop_end, node);
+        end->loop_ends(end);
+    }
+}
+
 /* Closes what is open, cancels what is in flight, and waits for that. */
 static void end_operations(pl_loop *loop)
 {
     loop->ending = true;
+    tell_ends(loop);
+    pl_thread_pool_unref(loop->default_pool);
+    loop->default_pool = NULL;
     pl__listeners_close(loop);
     pl__streams_close(loop);
     cancel_operations(&loop->operations);

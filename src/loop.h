@@ -2,6 +2,7 @@
 #ifndef PROLOOP_SRC_LOOP_H
 #define PROLOOP_SRC_LOOP_H
 
+#include <proloop/executor.h>
 #include <proloop/loop.h>
 #include <proloop/task.h>
 
@@ -11,6 +12,12 @@
 #include "fiber.h"
 #include "proactor.h"
 #include "timer.h"
+
+/* Told once that its loop ends, after the tasks have: for what other threads wait for. */
+typedef struct pl__loop_end {
+    pl__node node;
+    void (*loop_ends)(struct pl__loop_end *end);
+} pl__loop_end;
 
 struct pl_loop {
     pl__proactor *proactor;
@@ -40,11 +47,14 @@ struct pl_loop {
     pl__list operations; /* pl__op, pending, not in memory of a task's stack */
     pl__list streams;    /* pl_stream with an open handle */
     pl__list listeners;  /* pl_listener, likewise */
+    pl__list ends;       /* pl__loop_end */
     pl__list aborts;     /* pl__group, while group_abort is at work */
     bool aborting;
     pl__list gathering_aborts; /* pl__gathering, while gathering_abort is at work */
     bool gathering_aborting;
-    pl__list coros; /* pl_coro, not used */
+    pl__list coros;               /* pl_coro, not used */
+    pl_thread_pool *default_pool; /* NULL: not made yet, or shut down */
+    bool default_pool_shut;
     pl_remote *remote;
     uint64_t tasks_made;
     uint64_t random; /* what pl_select draws its choices from */

@@ -349,6 +349,33 @@ static int close_with_a_task_that_has_writes(void)
     return close_with(never_end_with_writes);
 }
 
+static int64_t return_at_once(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
+/* Who waits in another thread for a task that is left behind learns that its loop is closed. */
+static int stop_a_thread_with_a_stubborn_task(void)
+{
+    pl_loop_thread *thread = NULL;
+    pl_shared_future *shared = NULL, *second = NULL;
+    if (pl_loop_thread_start(&thread, NULL) < 0 || pl_loop_thread_submit(thread, &shared, never_end, NULL, NULL) < 0 ||
+        pl_loop_thread_submit(thread, &second, return_at_once, NULL, NULL) < 0)
+        return 2;
+    if (pl_shared_future_wait(second, PL_FOREVER) != 0) /* the first has begun too */
+        return 3;
+    (void)pl_loop_thread_stop(thread);
+    if (pl_loop_thread_join(thread) != PL_EBROKEN)
+        return 4;
+    if (pl_shared_future_result(shared) != PL_ECLOSED)
+        return 5;
+    pl_shared_future_unref(shared);
+    pl_shared_future_unref(second);
+    (void)printf("passed\n");
+    return 0;
+}
+
 /* --- Interrupts ------------------------------------------------------------------------------------------------- */
 
 static int64_t ignore_interrupts(void *arg)
@@ -435,6 +462,7 @@ static const abort_case cases[] = {
     {"a_task_that_only_yields_is_left_behind", NULL, close_with_a_task_that_only_yields},
     {"a_task_that_only_heeds_its_limits_is_left_behind", NULL, close_with_a_task_that_only_heeds_its_limits},
     {"a_task_with_writes_under_way_is_left_behind", NULL, close_with_a_task_that_has_writes},
+    {"a_loop_thread_whose_task_will_not_end_says_so", NULL, stop_a_thread_with_a_stubborn_task},
     {"a_second_interrupt_ends_the_program", NULL, interrupt_twice},
 };
 
