@@ -4,6 +4,7 @@
 #define PROLOOP_H
 
 #include <proloop/base.h>
+#include <proloop/closer.h>
 #include <proloop/context.h>
 #include <proloop/file.h>
 #include <proloop/future.h>
