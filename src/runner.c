@@ -185,7 +185,12 @@ static int end_present_tasks(pl_loop *loop)
     return pl__loop_run_while(loop, tasks_of_shutdown_are_left, loop);
 }
 
-/* The task that ends what tasks leave behind them. */
+/* What tasks leave behind them, and only a task can end. */
+static bool has_services(const pl_loop *loop)
+{
+    return !pl__list_is_empty(&loop->closers);
+}
+
 static int64_t end_services(void *arg)
 {
     PL__UNUSED(arg);
@@ -220,7 +225,7 @@ static int runner_shut_down(pl_runner *runner)
     int result = end_present_tasks(loop);
     if (result < 0)
         return result;
-    if (!pl__list_is_empty(&loop->closers))
+    if (has_services(loop))
         result = run_end_of_services(runner);
     loop->closers_ended = true;
     if (result < 0 && result != PL_ECANCELED)

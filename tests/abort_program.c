@@ -9,6 +9,7 @@
 #include <proloop/proloop.h>
 
 #include "process.h"
+#include "threads.h"
 
 static void expect(const char *what)
 {
@@ -308,6 +309,23 @@ static int64_t ignore_interrupts(void *arg)
     return 0;
 }
 
+static int64_t be_interrupted(void *arg)
+{
+    (void)arg;
+    expect("interrupt");
+    (void)process_interrupt();
+    for (int i = 0; i < 10000000; i++) /* it comes in a moment */
+        (void)pl_yield();
+    (void)printf("went on\n");
+    return 0;
+}
+
+static int64_t return_at_once(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
 /* --- The cases -------------------------------------------------------------------------------------------------- */
 
 typedef struct abort_case {
@@ -319,6 +337,50 @@ typedef struct abort_case {
 static int interrupt_twice(void)
 {
     (void)pl_run(ignore_interrupts, NULL, NULL);
+    return 0;
+}
+
+static int interrupt_a_runner_twice(void)
+{
+    pl_runner *runner;
+    if (pl_runner_create(&runner, NULL) < 0)
+        return 1;
+    (void)pl_runner_run(runner, return_at_once, NULL);
+    (void)pl_runner_run(runner, ignore_interrupts, NULL);
+    return pl_runner_close(runner) < 0;
+}
+
+/* Nothing watches there. */
+static int interrupt_between_runs(void)
+{
+    pl_runner *runner;
+    if (pl_runner_create(&runner, NULL) < 0)
+        return 1;
+    (void)pl_runner_run(runner, return_at_once, NULL);
+    if (process_uses_console() || process_interrupt_is_handled() >= 0) {
+        test_gate never;
+        test_gate_init(&never);
+        expect("interrupt");
+        (void)process_interrupt();
+        test_gate_wait(&never); /* it comes in a moment */
+    } else {
+        (void)printf("passed\n"); /* there are none here */
+    }
+    return pl_runner_close(runner) < 0;
+}
+
+static void run_in_thread(void *arg)
+{
+    (void)arg;
+    (void)pl_run(be_interrupted, NULL, NULL);
+}
+
+static int interrupt_a_run_in_another_thread(void)
+{
+    if (process_uses_console() || process_interrupt_is_handled() >= 0)
+        (void)test_in_thread(run_in_thread, NULL);
+    else
+        (void)printf("passed\n"); /* there are none here */
     return 0;
 }
 
@@ -339,6 +401,9 @@ static const abort_case cases[] = {
     {"a_task_that_only_heeds_its_limits_is_left_behind", NULL, close_with_a_task_that_only_heeds_its_limits},
     {"a_task_with_writes_under_way_is_left_behind", NULL, close_with_a_task_that_has_writes},
     {"a_second_interrupt_ends_the_program", NULL, interrupt_twice},
+    {"a_second_interrupt_in_one_run_of_a_runner_ends_the_program", NULL, interrupt_a_runner_twice},
+    {"an_interrupt_between_two_runs_ends_the_program", NULL, interrupt_between_runs},
+    {"an_interrupt_of_a_run_in_another_thread_ends_the_program", NULL, interrupt_a_run_in_another_thread},
 };
 
 int main(int argc, char **argv)
