@@ -1,6 +1,7 @@
 /* The loop factory: who asks it, and what becomes of what it says. */
 #include <proloop/proloop.h>
 
+#include "atomic.h"
 #include "fixture.h"
 #include "harness.h"
 #include "threads.h"
@@ -170,10 +171,12 @@ static int64_t seven(void *arg)
     return 7;
 }
 
+static pl__atomic_u32 stopped;
+
 static void set_often(void *arg)
 {
     (void)arg;
-    for (int i = 0; i < 200; i++) {
+    while (!pl__atomic_u32_load(&stopped)) {
         CHECK_EQ_INT(pl_set_loop_factory(make_zero, &pairings[0]), PL_OK);
         CHECK_EQ_INT(pl_set_loop_factory(make_one, &pairings[1]), PL_OK);
     }
@@ -182,7 +185,7 @@ static void set_often(void *arg)
 static void run_often(void *arg)
 {
     (void)arg;
-    for (int i = 0; i < 30; i++)
+    for (int i = 0; i < scaled(500); i++)
         CHECK_EQ_INT(pl_run(seven, NULL, NULL), 7);
 }
 
@@ -191,14 +194,16 @@ TEST_CASE(a_factory_set_while_other_threads_make_loops_comes_with_its_own_argume
     test_thread setters[2], runners[2];
     pairings[0].backend = pairings[1].backend = t->backend;
     CHECK_EQ_INT(pl_set_loop_factory(make_zero, &pairings[0]), PL_OK);
+    pl__atomic_u32_store(&stopped, 0);
     for (int i = 0; i < 2; i++) {
         REQUIRE(test_thread_start(&setters[i], set_often, NULL));
         REQUIRE(test_thread_start(&runners[i], run_often, NULL));
     }
-    for (int i = 0; i < 2; i++) {
-        test_thread_join(&setters[i]);
+    for (int i = 0; i < 2; i++)
         test_thread_join(&runners[i]);
-    }
+    pl__atomic_u32_store(&stopped, 1);
+    for (int i = 0; i < 2; i++)
+        test_thread_join(&setters[i]);
     CHECK_EQ_INT(pl_set_loop_factory(NULL, NULL), PL_OK);
 }
 
