@@ -6,6 +6,7 @@
 
 #include "allocator.h"
 #include "closer.h"
+#include "coro.h"
 #include "listener.h"
 #include "op.h"
 #include "remote.h"
@@ -63,6 +64,7 @@ static int loop_init(pl_loop *loop, const pl_loop_options *options)
     loop->debug = debug_wanted(options);
     loop->task_budget = options->task_budget ? (uint32_t)options->task_budget : PL__TASK_BUDGET;
     loop->stack_size = options->stack_size;
+    loop->random = options->seed;
     pl__list_init(&loop->ready);
     pl__list_init(&loop->tasks);
     pl__list_init(&loop->operations);
@@ -70,6 +72,8 @@ static int loop_init(pl_loop *loop, const pl_loop_options *options)
     pl__list_init(&loop->listeners);
     pl__list_init(&loop->aborts);
     pl__list_init(&loop->closers);
+    pl__list_init(&loop->gathering_aborts);
+    pl__list_init(&loop->coros);
     pl__buffer_pool_init(&loop->buffers);
     int result = pl__fiber_pool_init(&loop->fibers);
     if (result < 0)
@@ -455,25 +459,13 @@ int64_t pl_loop_run_until_complete(pl_loop *loop, pl_future *future)
 
 /* --- Closing ------------------------------------------------------------------------------------------------------ */
 
-bool pl__loop_tasks_are_hopeless(const pl_loop *loop, uint64_t number)
-{
-    PL__LIST_EACH (node, &loop->tasks) {
-        const pl_task *task = PL__CONTAINER_OF(node, pl_task, node);
-        if (task->number > number)
-            break;
-        if (task->cancels_ignored <= PL__CANCELS_IGNORED)
-            return false;
-    }
-    return true;
-}
-
-/* Runs until the tasks have ended. False: those that are left ignore their cancel. */
+/* Runs until the tasks have ended. False: those that are left ignore their cancel, or wait for those. */
 static bool end_tasks(pl_loop *loop)
 {
     PL__LIST_EACH (node, &loop->tasks)
         pl__task_cancel_whole(PL__CONTAINER_OF(node, pl_task, node));
     while (!pl__list_is_empty(&loop->tasks)) {
-        if (pl__loop_tasks_are_hopeless(loop, UINT64_MAX))
+        if (pl__tasks_are_hopeless(loop, UINT64_MAX))
             return false;
         iterate(loop, PL_FOREVER);
     }
@@ -541,6 +533,7 @@ int pl_loop_close(pl_loop *loop)
     bool ended = end_tasks(loop);
     if (!ended)
         leave_tasks_behind(loop);
+    pl__coros_close(loop);
     pl__closers_end(loop);
     end_operations(loop);
     loop_leave(loop);

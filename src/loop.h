@@ -42,11 +42,15 @@ struct pl_loop {
     pl__list listeners;  /* pl_listener, likewise */
     pl__list aborts;     /* pl__group, while group_abort is at work */
     bool aborting;
-    pl__list closers;   /* pl__closer, in the order in which they are to begin */
-    bool closers_ended; /* they have run, or never will */
-    uint64_t shutdown;  /* the tasks up to this number are being ended by a runner; 0: none */
+    pl__list closers;          /* pl__closer, in the order in which they are to begin */
+    bool closers_ended;        /* they have run, or never will */
+    uint64_t shutdown;         /* the tasks up to this number are being ended by a runner; 0: none */
+    pl__list gathering_aborts; /* pl__gathering, while gathering_abort is at work */
+    bool gathering_aborting;
+    pl__list coros; /* pl_coro, not used */
     pl_remote *remote;
     uint64_t tasks_made;
+    uint64_t random; /* what pl_select draws its choices from */
 
     pl__fiber_host host;
     pl__fiber_pool fibers;
@@ -97,9 +101,6 @@ int pl__loop_make(pl_loop **loop, const pl_loop_options *options);
 /* Runs iterations while more(arg) says so; pl_loop_stop does not end that. Also while another loop runs in this thread. PL_OK;
  * PL_ECLOSED, PL_EBUSY: it is running, PL_ETHREAD. */
 int pl__loop_run_while(pl_loop *loop, bool (*more)(void *arg), void *arg);
-
-/* Whether the tasks up to this number, of which there is one at least, all go on although they are cancelled. */
-bool pl__loop_tasks_are_hopeless(const pl_loop *loop, uint64_t number);
 
 /* A report with these parts. */
 void pl__loop_report(pl_loop *loop, const char *message, int64_t error, int32_t system_error, const char *task,

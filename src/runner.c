@@ -173,7 +173,7 @@ static bool tasks_of_shutdown_are_left(void *arg)
     const pl__node *first = pl__list_first(&loop->tasks);
     if (!first || PL__CONTAINER_OF(first, pl_task, node)->number > loop->shutdown)
         return false;
-    return !pl__loop_tasks_are_hopeless(loop, loop->shutdown); /* pl_loop_close leaves those behind */
+    return !pl__tasks_are_hopeless(loop, loop->shutdown); /* pl_loop_close leaves those behind */
 }
 
 /* Those that there are now; what they start meanwhile, to clean up, may run on. */
@@ -200,7 +200,7 @@ static int64_t end_services(void *arg)
 static bool services_are_ending(void *arg)
 {
     const pl_runner *runner = arg;
-    return !pl__future_is_done(&runner->task->future);
+    return !pl__future_is_done(&runner->task->future) && !pl__tasks_are_hopeless(runner->loop, UINT64_MAX);
 }
 
 static int run_end_of_services(pl_runner *runner)
