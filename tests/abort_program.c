@@ -350,6 +350,42 @@ static int close_with_a_task_that_has_writes(void)
     return close_with(never_end_with_writes);
 }
 
+static int closers_run;
+
+static int64_t count_closer(void *arg)
+{
+    (void)arg;
+    closers_run++;
+    return 0;
+}
+
+static int64_t leave_stubborn(void *arg)
+{
+    static pl_closer closer;
+    (void)pl_loop_set_exception_handler(pl_loop_running(), count_report, NULL);
+    (void)pl_spawn(NULL, await_a_stubborn_task, arg, NULL);
+    (void)pl_loop_add_closer(NULL, &closer, count_closer, NULL);
+    for (int i = 0; i < 5; i++)
+        (void)pl_yield();
+    return 7;
+}
+
+/* The closers run, the loop is closed, the runner freed. */
+static int close_a_runner_with_a_stubborn_task(void)
+{
+    pl_runner *runner;
+    int rc;
+    if (pl_runner_create(&runner, NULL) < 0 || pl_runner_run(runner, leave_stubborn, NULL) != 7)
+        return 1;
+    rc = pl_runner_close(runner);
+    if (rc != PL_ESTATE || closers_run != 1 || reports < 1) {
+        (void)printf("close: %s, %d closers, %d reports\n", pl_error_name(rc), closers_run, reports);
+        return 2;
+    }
+    (void)printf("passed\n");
+    return 0;
+}
+
 /* --- Interrupts ------------------------------------------------------------------------------------------------- */
 
 static int64_t ignore_interrupts(void *arg)
@@ -497,6 +533,7 @@ static const abort_case cases[] = {
     {"a_task_that_only_yields_is_left_behind", NULL, close_with_a_task_that_only_yields},
     {"a_task_that_only_heeds_its_limits_is_left_behind", NULL, close_with_a_task_that_only_heeds_its_limits},
     {"a_task_with_writes_under_way_is_left_behind", NULL, close_with_a_task_that_has_writes},
+    {"a_task_that_will_not_end_is_left_behind_by_a_runner", NULL, close_a_runner_with_a_stubborn_task},
     {"a_second_interrupt_ends_the_program", NULL, interrupt_twice},
     {"a_second_interrupt_in_one_run_of_a_runner_ends_the_program", NULL, interrupt_a_runner_twice},
     {"an_interrupt_between_two_runs_ends_the_program", NULL, interrupt_between_runs},
