@@ -98,8 +98,8 @@ bool pl__loop_take_interrupts(pl_loop *loop);
 /* pl_loop_create, or the process's factory, for a loop that the library makes on somebody's behalf. */
 int pl__loop_make(pl_loop **loop, const pl_loop_options *options);
 
-/* Runs iterations while more(arg) says so; pl_loop_stop does not end that. Also while another loop runs in this thread. PL_OK;
- * PL_ECLOSED, PL_EBUSY: it is running, PL_ETHREAD. */
+/* Runs iterations while more(arg) says so; pl_loop_stop does not end that. Also while another loop runs in this thread.
+ * PL_OK; PL_ECLOSED, PL_EBUSY: it is running, PL_ETHREAD. */
 int pl__loop_run_while(pl_loop *loop, bool (*more)(void *arg), void *arg);
 
 /* A report with these parts. */
