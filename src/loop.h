@@ -50,6 +50,9 @@ struct pl_loop {
     pl__list ends;       /* pl__loop_end */
     pl__list aborts;     /* pl__group, while group_abort is at work */
     bool aborting;
+    pl__list closers;          /* pl__closer, in the order in which they are to begin */
+    bool closers_ended;        /* they have run, or never will */
+    uint64_t shutdown;         /* the tasks up to this number are being ended by a runner; 0: none */
     pl__list gathering_aborts; /* pl__gathering, while gathering_abort is at work */
     bool gathering_aborting;
     pl__list coros;               /* pl_coro, not used */
@@ -67,6 +70,9 @@ struct pl_loop {
     pl_task *free_tasks;
     size_t free_task_count;
 
+    pl_switch_fn *switch_hook;
+    void *switch_arg;
+    bool switching; /* inside that hook */
     pl_exception_handler_fn *handler;
     void *handler_arg;
     uint32_t interrupts_seen;
@@ -95,6 +101,16 @@ void pl__loop_cancel(pl_loop *loop, pl__completion *completion);
 int pl__loop_control(pl_loop *loop, pl__request *request);
 
 int64_t pl__loop_now(pl_loop *loop);
+
+/* Whether there was an interrupt since this was last asked. */
+bool pl__loop_take_interrupts(pl_loop *loop);
+
+/* pl_loop_create, or the process's factory, for a loop that the library makes on somebody's behalf. */
+int pl__loop_make(pl_loop **loop, const pl_loop_options *options);
+
+/* Runs iterations while more(arg) says so; pl_loop_stop does not end that. Also while another loop runs in this thread.
+ * PL_OK; PL_ECLOSED, PL_EBUSY: it is running, PL_ETHREAD. */
+int pl__loop_run_while(pl_loop *loop, bool (*more)(void *arg), void *arg);
 
 /* A report with these parts. */
 void pl__loop_report(pl_loop *loop, const char *message, int64_t error, int32_t system_error, const char *task,

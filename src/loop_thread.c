@@ -42,7 +42,7 @@ static void run_thread(void *arg)
 
 static int loop_thread_init(pl_loop_thread *self, const pl_loop_thread_options *options)
 {
-    int result = pl_loop_create(&self->loop, options->loop);
+    int result = pl__loop_make(&self->loop, options->loop);
     if (result < 0)
         return result;
     self->remote = pl_loop_remote(self->loop);

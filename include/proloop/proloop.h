@@ -5,6 +5,7 @@
 
 #include <proloop/base.h>
 #include <proloop/channel.h>
+#include <proloop/closer.h>
 #include <proloop/context.h>
 #include <proloop/coro.h>
 #include <proloop/executor.h>
