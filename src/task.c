@@ -608,10 +608,15 @@ int pl_task_uncancel(pl_task *task)
     return (int)task->cancelling;
 }
 
-void pl__task_interrupt(pl_task *task)
+void pl__task_interrupt(pl_task *task, const pl__scope *cancelled)
 {
-    if (task->waiting_for && !pl__future_is_done(task->waiting_for) && pl__task_is_cancelled_by_level(task))
-        pass_on_cancel(task);
+    if (!task->waiting_for || pl__future_is_done(task->waiting_for))
+        return;
+    for (const pl__scope *scope = task->scope; scope != cancelled; scope = scope->outer) {
+        if (scope->kind == PL__SCOPE_SHIELDED)
+            return;
+    }
+    pass_on_cancel(task);
 }
 
 void pl__task_cancel_whole(pl_task *task)
@@ -620,7 +625,7 @@ void pl__task_cancel_whole(pl_task *task)
         return;
     task->cancelled = true;
     task->cancels_ignored = 0;
-    pl__task_interrupt(task);
+    pl__task_interrupt(task, NULL);
 }
 
 /* --- What a task is ----------------------------------------------------------------------------------------------- */
