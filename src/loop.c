@@ -398,10 +398,7 @@ static bool end_tasks(pl_loop *loop)
     PL__LIST_EACH (node, &loop->tasks)
         pl__task_cancel_whole(PL__CONTAINER_OF(node, pl_task, node));
     while (!pl__list_is_empty(&loop->tasks)) {
-        bool hopeless = true;
-        PL__LIST_EACH (node, &loop->tasks)
-            hopeless = hopeless && PL__CONTAINER_OF(node, pl_task, node)->cancels_ignored > PL__CANCELS_IGNORED;
-        if (hopeless)
+        if (pl__tasks_are_hopeless(loop))
             return false;
         iterate(loop, PL_FOREVER);
     }

@@ -371,8 +371,7 @@ pl_task *pl__task_of_wake(const pl__callback *callback)
     return callback->fn == task_step ? callback->arg : pl__gathering_waiter(callback);
 }
 
-/* The tasks that cannot go on before `task` ends: those that wait for it, and the one whose group it is in. */
-static void add_dependents(const pl_task *task, pl__list *found)
+static void add_waiters(const pl_task *task, pl__list *found)
 {
     PL__LIST_EACH (node, &task->future.callbacks) {
         const pl__callback *callback = PL__CONTAINER_OF(node, pl__callback, node);
@@ -380,6 +379,12 @@ static void add_dependents(const pl_task *task, pl__list *found)
         if (waiter && !pl__node_is_linked(&waiter->search_node))
             pl__list_push_back(found, &waiter->search_node);
     }
+}
+
+/* The tasks that cannot go on before `task` ends: those that wait for it, and the one whose group it is in. */
+static void add_dependents(const pl_task *task, pl__list *found)
+{
+    add_waiters(task, found);
     if (task->group && !pl__node_is_linked(&task->group->parent->search_node))
         pl__list_push_back(found, &task->group->parent->search_node);
 }
@@ -404,6 +409,30 @@ void pl__task_forget_dependents(pl__list *found)
 {
     while (pl__list_pop_front(found))
         continue;
+}
+
+bool pl__tasks_are_hopeless(const pl_loop *loop)
+{
+    pl__list found;
+    pl__list_init(&found);
+    PL__LIST_EACH (node, &loop->tasks) {
+        pl_task *task = PL__CONTAINER_OF(node, pl_task, node);
+        if (task->cancels_ignored > PL__CANCELS_IGNORED)
+            pl__list_push_back(&found, &task->search_node);
+    }
+    for (pl__node *node = found.head.next; node != &found.head; node = node->next) {
+        const pl_task *task = PL__CONTAINER_OF(node, pl_task, search_node);
+        const pl__group *group = task->group;
+        add_waiters(task, &found);
+        /* The parent's body may have something to do before it waits for its children. */
+        if (group && group->parent->waiting_for == &group->idle && !pl__node_is_linked(&group->parent->search_node))
+            pl__list_push_back(&found, &group->parent->search_node);
+    }
+    bool hopeless = true;
+    PL__LIST_EACH (node, &loop->tasks)
+        hopeless = hopeless && pl__node_is_linked(&PL__CONTAINER_OF(node, pl_task, node)->search_node);
+    pl__task_forget_dependents(&found);
+    return hopeless;
 }
 
 /* Whether the future's task cannot end before this one does, directly or through others. */

@@ -101,6 +101,9 @@ void pl__task_count_result(pl_task *task);
 void pl__task_find_dependents(pl_task *task, pl__list *found);
 void pl__task_forget_dependents(pl__list *found);
 
+/* Whether none of the loop's tasks, which were cancelled, will end: each ignores that, or waits for one that does. */
+bool pl__tasks_are_hopeless(const pl_loop *loop);
+
 /* Whether it is the future of a dependent. */
 bool pl__task_is_dependent(const pl_future *future);
 
