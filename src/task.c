@@ -632,8 +632,10 @@ int pl_task_uncancel(pl_task *task)
 {
     if (!task)
         return PL_EINVAL;
-    if (task->cancelling > 0 && --task->cancelling == 0)
+    if (task->cancelling > 0 && --task->cancelling == 0) {
         task->must_cancel = false;
+        task->edge_passed_on = false; /* nor does it come after a wait that it does not end */
+    }
     return (int)task->cancelling;
 }
 
