@@ -351,17 +351,17 @@ int64_t pl__task_wait_for(pl_task *task, pl_future *future)
     task->edge_passed_on = false;
     if (future->state == PL_CANCELLED)
         task->message = future->message;
+    if (!keeps_result && task->must_cancel && !pl__task_is_shielded(task)) {
+        take_edge(task);           /* cancelled after the future was done, before the task went on: */
+        pl__future_let_go(future); /* an error that it has is not seen */
+        return PL_ECANCELED;
+    }
     int64_t result = take_and_let_go(future);
     if (keeps_result) {
         if (passed_on && result != PL_ECANCELED)
             task->must_cancel = true; /* it came too late for this wait: the next one returns it */
         else if (result == PL_ECANCELED && !pl__task_is_shielded(task))
             task->must_cancel = false; /* this answers all that were asked for so far */
-        return result;
-    }
-    if (task->must_cancel && !pl__task_is_shielded(task)) {
-        take_edge(task); /* cancelled after the future was done, before the task went on */
-        return PL_ECANCELED;
     }
     return result;
 }
