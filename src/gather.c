@@ -178,7 +178,10 @@ pl_task *pl__gathering_dependent(const pl__callback *callback)
 
 static bool closes_circle(const pl__gathering *gathering)
 {
-    if (!needs_each(gathering))
+    bool possible = false;
+    for (size_t i = 0; i < gathering->count; i++)
+        possible = possible || pl__task_may_be_dependent(gathering->items[i].future);
+    if (!possible || !needs_each(gathering))
         return false;
     pl__list dependents;
     pl__task_find_dependents(gathering->task, &dependents);

@@ -16,7 +16,7 @@
 #include "op.h"
 #include "sync.h"
 
-enum { PL__TASKS_KEPT = 1024, PL__DEPENDENTS_SEARCHED = 10000 };
+enum { PL__TASKS_KEPT = 1024 };
 
 static bool task_future_cancel(pl_future *future);
 static void task_destroy(pl_future *future);
@@ -389,15 +389,21 @@ static void add_dependents(const pl_task *task, pl__list *found)
         pl__list_push_back(found, &task->group->parent->search_node);
 }
 
-/* Most tasks have no dependents when they wait; a search that finds very many gives up. */
+/* Most tasks have no dependents when they wait. All are searched: a cancel goes round an unseen circle for ever. */
 void pl__task_find_dependents(pl_task *task, pl__list *found)
 {
     pl__list_init(found);
     pl__list_push_back(found, &task->search_node);
-    int searched = 0;
-    for (pl__node *node = found->head.next; node != &found->head && searched++ < PL__DEPENDENTS_SEARCHED;
-         node = node->next)
+    for (pl__node *node = found->head.next; node != &found->head; node = node->next)
         add_dependents(PL__CONTAINER_OF(node, pl_task, search_node), found);
+}
+
+bool pl__task_may_be_dependent(const pl_future *future)
+{
+    if (future->type != &task_type)
+        return false;
+    const pl_task *task = PL__CONTAINER_OF(future, pl_task, future);
+    return task->running || task->waiting_for || task->scope;
 }
 
 bool pl__task_is_dependent(const pl_future *future)
@@ -438,7 +444,7 @@ bool pl__tasks_are_hopeless(const pl_loop *loop)
 /* Whether the future's task cannot end before this one does, directly or through others. */
 static bool waits_for(const pl_future *future, pl_task *task)
 {
-    if (future->type != &task_type)
+    if (!pl__task_may_be_dependent(future))
         return false;
     pl__list found;
     pl__task_find_dependents(task, &found);

@@ -104,6 +104,9 @@ void pl__task_forget_dependents(pl__list *found);
 /* Whether none of the loop's tasks, which were cancelled, will end: each ignores that, or waits for one that does. */
 bool pl__tasks_are_hopeless(const pl_loop *loop);
 
+/* Whether a search is worth it: no task depends on others that neither waits nor has a group. */
+bool pl__task_may_be_dependent(const pl_future *future);
+
 /* Whether it is the future of a dependent. */
 bool pl__task_is_dependent(const pl_future *future);
 
