@@ -406,12 +406,12 @@ int64_t pl_wait(pl_awaited *items, size_t count, int mode, pl_duration limit)
 /* PL_OK: there is a winner. PL_ECANCELED: none, and all have ended; PL_EDEADLOCK. */
 static int race_wait(pl__gathering *gathering)
 {
+    if (gathering->pending > 0 && closes_circle(gathering))
+        return PL_EDEADLOCK; /* also if there is a winner: the losers are waited for */
     if (pl__gathering_is_over(gathering)) {
         pl__task_count_result(gathering->task);
         return PL_OK;
     }
-    if (closes_circle(gathering))
-        return PL_EDEADLOCK;
     (void)suspend(gathering);
     if (!gathering->cancelled)
         return PL_OK;

@@ -233,6 +233,20 @@ static int64_t await_the_caller(void *arg)
 }
 
 /* The race may end by another; but it would wait for the loser, which waits for it. */
+/* It has a winner, but would wait for itself as for a loser. */
+WAITS_CASE(a_task_that_races_itself_is_told_although_another_is_done, 1)
+{
+    waits *w = arg;
+    size_t winner = 99;
+    set_result(w, 0, 7);
+    w->items[1].future = pl_task_future(pl_task_current());
+    CHECK_EQ_INT(pl_race(w->items, 2, &winner), PL_EDEADLOCK);
+    CHECK_EQ_INT(winner, 2);
+    CHECK_EQ_INT(pl_task_cancelling(pl_task_current()), 0);
+    CHECK_EQ_INT(pl_race(w->items, 1, &winner), 7);
+    return 0;
+}
+
 TEST_CASE(a_circle_of_waits_through_a_race_ends)
 {
     waits w;
@@ -281,6 +295,7 @@ TEST_SUITE(race, TEST_BACKENDS_ALL,
            CASE(in_a_cancelled_scope_there_is_a_winner_if_one_is_done),
            CASE(very_many_results_without_a_wait_let_others_run),
            CASE(a_task_that_races_itself_is_told),
+           CASE(a_task_that_races_itself_is_told_although_another_is_done),
            CASE(a_circle_of_waits_through_a_race_ends),
            CASE(what_cannot_race_is_refused),
            CASE(outside_of_a_task_there_is_no_race))
