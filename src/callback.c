@@ -144,10 +144,10 @@ static void call_run(void *arg)
 
 void pl__callback_drop(pl__callback *callback)
 {
-    pl__callback_forget(callback);
-    if (callback->fn != call_run)
+    pl__call *call = callback->fn == call_run ? callback->arg : NULL;
+    pl__callback_forget(callback); /* which may free it, if it is a user's */
+    if (!call)
         return;
-    pl__call *call = callback->arg;
     pl_drop_fn *drop = call->drop;
     void *arg = call->arg;
     call_give(call->loop, call);

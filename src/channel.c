@@ -160,19 +160,6 @@ static void select_timed_out(void *arg)
 
 static const pl__future_type select_type = {.cancel = select_cancel, .one_waiter = true, .keeps_result = true};
 
-static void channels_ref(const pl_select_case *cases, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        (void)pl_channel_ref(cases[i].channel);
-}
-
-static void channels_unref(const pl_select_case *cases, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        pl_channel_unref(cases[i].channel);
-}
-
-/* The channels are kept while it waits: those that others let go of meanwhile, too. */
 static int select_wait(pl_task *task, pl_select_case *cases, size_t count, pl_duration limit)
 {
     pl_loop *loop = task->future.loop;
@@ -184,11 +171,8 @@ static int select_wait(pl_task *task, pl_select_case *cases, size_t count, pl_du
         if (started < 0)
             return started;
     }
-    channels_ref(cases, count);
     select_link(&select);
-    int result = (int)pl__task_wait_for(task, &select.future);
-    channels_unref(cases, count);
-    return result;
+    return (int)pl__task_wait_for(task, &select.future);
 }
 
 /* --- Sending and receiving ---------------------------------------------------------------------------------------- */
@@ -270,6 +254,12 @@ int pl_channel_try_receive(pl_channel *channel, void *value)
     return checked < 0 ? checked : receive_now(channel, value);
 }
 
+/* Before a task call holds its channel. */
+static int task_call_checked(const pl_channel *channel)
+{
+    return pl__task_running() ? channel_check(channel) : PL_ENOTASK;
+}
+
 /* A select of this one case. */
 static int wait_for_case(pl_select_case c)
 {
@@ -281,24 +271,34 @@ int pl_channel_send(pl_channel *channel, const void *value)
 {
     if (!channel || !value_is_given(channel, value))
         return PL_EINVAL;
-    int result = pl__task_call_begin();
-    if (result == PL_OK)
-        result = channel_check(channel);
+    int result = task_call_checked(channel);
+    if (result < 0)
+        return result;
+    (void)pl_channel_ref(channel); /* others may let go of it whenever this call lets them run */
+    result = pl__task_call_begin();
     if (result == PL_OK)
         result = send_now(channel, value);
-    return result == PL_EFULL ? wait_for_case(pl_case_send(channel, value)) : result;
+    if (result == PL_EFULL)
+        result = wait_for_case(pl_case_send(channel, value));
+    pl_channel_unref(channel);
+    return result;
 }
 
 int pl_channel_receive(pl_channel *channel, void *value)
 {
     if (!channel || !value_is_given(channel, value))
         return PL_EINVAL;
-    int result = pl__task_call_begin();
-    if (result == PL_OK)
-        result = channel_check(channel);
+    int result = task_call_checked(channel);
+    if (result < 0)
+        return result;
+    (void)pl_channel_ref(channel); /* others may let go of it whenever this call lets them run */
+    result = pl__task_call_begin();
     if (result == PL_OK)
         result = receive_now(channel, value);
-    return result == PL_EEMPTY ? wait_for_case(pl_case_receive(channel, value)) : result;
+    if (result == PL_EEMPTY)
+        result = wait_for_case(pl_case_receive(channel, value));
+    pl_channel_unref(channel);
+    return result;
 }
 
 /* --- Select ------------------------------------------------------------------------------------------------------- */
@@ -354,13 +354,12 @@ static pl_select_case *choose(pl_loop *loop, pl_select_case *cases, size_t count
     return c;
 }
 
-int pl_select(pl_select_case *cases, size_t count, pl_duration limit)
+/* The channels are held. */
+static int select_held(pl_select_case *cases, size_t count, pl_duration limit)
 {
-    if ((!cases && count > 0) || count > INT_MAX)
-        return PL_EINVAL;
     int result = pl__task_call_begin();
     if (result == PL_OK)
-        result = cases_check(cases, count);
+        result = cases_check(cases, count); /* again: others may have begun with them meanwhile */
     if (result < 0)
         return result;
     pl_task *task = pl__task_running();
@@ -372,6 +371,21 @@ int pl_select(pl_select_case *cases, size_t count, pl_duration limit)
         return (int)(chosen - cases);
     }
     return limit <= 0 ? PL_ETIMEDOUT : select_wait(task, cases, count, limit);
+}
+
+int pl_select(pl_select_case *cases, size_t count, pl_duration limit)
+{
+    if ((!cases && count > 0) || count > INT_MAX)
+        return PL_EINVAL;
+    int result = pl__task_running() ? cases_check(cases, count) : PL_ENOTASK;
+    if (result < 0)
+        return result;
+    for (size_t i = 0; i < count; i++)
+        (void)pl_channel_ref(cases[i].channel); /* others may let go of them whenever this call lets them run */
+    result = select_held(cases, count, limit);
+    for (size_t i = 0; i < count; i++)
+        pl_channel_unref(cases[i].channel);
+    return result;
 }
 
 /* --- From creation to the last reference -------------------------------------------------------------------------- */

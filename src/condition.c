@@ -40,7 +40,7 @@ static int wait_for_notification(pl_condition *condition, pl_lock *lock)
         return checked;
     pl__condition *inner = condition_of(condition);
     pl__lock *held = pl__lock_of(lock);
-    if (!held->locked)
+    if (!pl__lock_is_held(held))
         return PL_ESTATE;
     const char *where = held->where;
     inner->lock = held;
@@ -82,7 +82,7 @@ int pl_condition_notify(pl_condition *condition, pl_lock *lock, int n)
     int checked = n < 0 ? PL_EINVAL : check(condition, lock);
     if (checked < 0)
         return checked;
-    if (!pl__lock_of(lock)->locked)
+    if (!pl__lock_is_held(pl__lock_of(lock)))
         return PL_ESTATE;
     while (n-- > 0 && pl__waiters_wake(&condition_of(condition)->waiters, PL_OK))
         continue;

@@ -10,6 +10,7 @@
 #include "task.h"
 
 pl__atomic_u32 pl__contexts_used;
+static pl__atomic_u32 contexts_made;
 
 /* A value with a drop function, counted by all arrays and tokens that have it. */
 typedef struct owned_value {
@@ -32,12 +33,14 @@ struct pl__values {
 
 struct pl_context {
     pl__atomic_u32 references;
+    uint32_t number; /* of those ever made */
     pl__values *values;
 };
 
 typedef struct token {
     binding before;    /* its variable is NULL: the token is empty */
-    const void *place; /* the context in which it is to be reset */
+    const void *place; /* the context in which it is to be reset, */
+    uint64_t number;   /* together with this: another one may lie there by then */
     bool was_set;
 } token;
 
@@ -129,9 +132,10 @@ pl__bindings pl__bindings_to(pl_context *context)
 
 void pl__bindings_release_all(pl__bindings *bindings)
 {
-    values_unref(bindings->values);
-    pl_context_unref(bindings->context);
+    const pl__bindings old = *bindings;
     *bindings = (pl__bindings){.values = NULL};
+    values_unref(old.values); /* last: a drop function may use the bindings, or free what they are in */
+    pl_context_unref(old.context);
 }
 
 void pl__bindings_run(pl__bindings *bindings, void (*fn)(void *arg), void *arg)
@@ -201,6 +205,17 @@ static const void *identity(const pl__bindings *bindings)
     return bindings->context ? (const void *)bindings->context : bindings;
 }
 
+/* Of those that lie in the same place, one after another. */
+static uint64_t number_of(const pl__bindings *bindings)
+{
+    const pl_loop *loop = pl_loop_running();
+    if (bindings->context)
+        return bindings->context->number;
+    if (loop && loop->current)
+        return loop->current->number;
+    return loop && loop->calling ? loop->called : 0;
+}
+
 /* --- Public ------------------------------------------------------------------------------------------------------- */
 
 void *pl_context_get(const pl_context_variable *variable)
@@ -216,7 +231,9 @@ static int context_set(pl__bindings *bindings, const pl_context_variable *variab
                        token *token_to_fill)
 {
     const binding *found = find(*values_of(bindings), variable);
-    token before = {.before = {.variable = variable}, .place = identity(bindings), .was_set = found != NULL};
+    token before = {.before = {.variable = variable}, .was_set = found != NULL};
+    before.place = identity(bindings);
+    before.number = number_of(bindings);
     if (found)
         before.before = *found;
     owner_ref(before.before.owner); /* the token's */
@@ -264,7 +281,7 @@ int pl_context_reset(pl_context_token *public_token)
     pl__bindings *bindings = present();
     if (!used->before.variable || !bindings)
         return PL_ESTATE;
-    if (used->place != identity(bindings))
+    if (used->place != identity(bindings) || used->number != number_of(bindings))
         return PL_EINVAL;
     int result = change(bindings, &used->before, used->was_set);
     if (result == PL_OK)
@@ -289,6 +306,7 @@ int pl_context_copy(pl_context **context)
     if (!*context)
         return PL_ENOMEM;
     pl__atomic_u32_store(&(*context)->references, 1);
+    (*context)->number = pl__atomic_u32_add(&contexts_made, 1);
     (*context)->values = pl__bindings_copy_present().values;
     return PL_OK;
 }

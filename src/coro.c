@@ -178,7 +178,7 @@ int pl_coro_spawn(pl_task **task, pl_coro *coro, const pl_task_options *options)
     if (options)
         with_drop = *options;
     with_drop.drop = coro->drop;
-    return pl_spawn(task, coro->fn, coro->arg, &with_drop);
+    return pl_spawn_here(task, coro->fn, coro->arg, &with_drop, coro->where);
 }
 
 int pl_coro_close(pl_coro *coro)

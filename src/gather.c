@@ -181,7 +181,10 @@ pl_task *pl__gathering_dependent(const pl__callback *callback)
 
 static bool closes_circle(const pl__gathering *gathering)
 {
-    if (!needs_each(gathering))
+    bool possible = false;
+    for (size_t i = 0; i < gathering->count; i++)
+        possible = possible || pl__task_may_be_dependent(gathering->items[i].future);
+    if (!possible || !needs_each(gathering))
         return false;
     pl__list dependents;
     pl__task_find_dependents(gathering->task, &dependents);
@@ -406,12 +409,12 @@ int64_t pl_wait(pl_awaited *items, size_t count, int mode, pl_duration limit)
 /* PL_OK: there is a winner. PL_ECANCELED: none, and all have ended; PL_EDEADLOCK. */
 static int race_wait(pl__gathering *gathering)
 {
+    if (gathering->pending > 0 && closes_circle(gathering))
+        return PL_EDEADLOCK; /* also if there is a winner: the losers are waited for */
     if (pl__gathering_is_over(gathering)) {
         pl__task_count_result(gathering->task);
         return PL_OK;
     }
-    if (closes_circle(gathering))
-        return PL_EDEADLOCK;
     (void)suspend(gathering);
     if (!gathering->cancelled)
         return PL_OK;

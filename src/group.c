@@ -246,6 +246,8 @@ int64_t pl_group_end(pl_group *group, int64_t result)
     if ((inner->body_error < 0 || inner->first_error < 0) && task->cancelling > inner->scope.cancelling)
         task->must_cancel = true;
     PL__CHECK(inner->count == 0);
+    if (pl__node_is_linked(&inner->abort_node))
+        pl__node_unlink(&inner->abort_node); /* the call further up has nothing to cancel here any more */
     inner->state = PL__GROUP_ENDED;
     return group_verdict(inner, result, own_cancel);
 }

@@ -44,13 +44,26 @@ static void take(pl__lock *lock, pl_task *task, const char *where)
 
 void pl__lock_hand_over(pl__lock *lock)
 {
-    PL__CHECK(lock->locked);
+    PL__CHECK(pl__lock_is_held(lock));
     if (pl__node_is_linked(&lock->held_node))
         pl__node_unlink(&lock->held_node);
     lock->locked = false;
     const pl__waiter *next = pl__waiters_wake(&lock->waiters, PL_OK);
-    if (next)
-        take(lock, next->task, ((const lock_waiter *)next)->where);
+    if (!next)
+        return;
+    take(lock, next->task, ((const lock_waiter *)next)->where);
+    lock->on_its_way = true;
+}
+
+/* Waits for a lock that is locked, as pl__waiters_wait. PL_ECANCELED, and it may have come all the same. */
+static int wait_for_lock(pl__lock *lock, lock_waiter *waiter, const pl__future_type *type)
+{
+    int waited = pl__waiters_wait(&lock->waiters, &waiter->waiter, type);
+    if (pl__waiter_was_woken(&waiter->waiter)) {
+        PL__CHECK(lock->on_its_way);
+        lock->on_its_way = false;
+    }
+    return waited;
 }
 
 int pl_lock_acquire_here(pl_lock *lock, const char *where)
@@ -71,7 +84,7 @@ int pl_lock_acquire_here(pl_lock *lock, const char *where)
     if (inner->holder == task && inner->holder_number == task->number)
         return PL_EDEADLOCK;
     lock_waiter waiter = {.where = where};
-    int waited = pl__waiters_wait(&inner->waiters, &waiter.waiter, &acquire_type);
+    int waited = wait_for_lock(inner, &waiter, &acquire_type);
     if (waited < 0 && pl__waiter_was_woken(&waiter.waiter))
         pl__lock_hand_over(inner);
     return waited;
@@ -85,7 +98,7 @@ int pl__lock_reacquire(pl__lock *lock, const char *where)
         return PL_OK;
     }
     lock_waiter waiter = {.where = where};
-    int waited = pl__waiters_wait(&lock->waiters, &waiter.waiter, &reacquire_type);
+    int waited = wait_for_lock(lock, &waiter, &reacquire_type);
     return waited == PL_OK && pl__task_is_cancelled_by_level(task) ? PL_ECANCELED : waited;
 }
 
@@ -111,7 +124,7 @@ int pl_lock_release(pl_lock *lock)
     int checked = pl__lock_check(inner);
     if (checked < 0)
         return checked;
-    if (!inner->locked)
+    if (!pl__lock_is_held(inner))
         return PL_ESTATE;
     pl__lock_hand_over(inner);
     return PL_OK;

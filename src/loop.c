@@ -335,6 +335,7 @@ static void run_callback(pl_loop *loop, pl__callback *callback)
     PL__CHECK(!loop->calling);
     loop->bindings = callback->bindings;
     loop->calling = true;
+    loop->called++;
     callback->bindings = (pl__bindings){.values = NULL};
     callback->fn(callback->arg);
     loop->calling = false;

@@ -26,6 +26,7 @@ struct pl_loop {
     pl_task *current;      /* the task that runs now */
     pl__bindings bindings; /* the context of the callback that runs now, if `calling` */
     bool calling;
+    uint64_t called;  /* callbacks so far */
     size_t in_flight; /* completions that the proactor has */
     uint32_t skipped; /* iterations since the last poll */
     int64_t polled;   /* when that was */

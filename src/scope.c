@@ -62,7 +62,7 @@ void pl__scope_cancel(pl__scope *scope)
         return;
     scope->cancelled = true;
     if (scope->task)
-        pl__task_interrupt(scope->task);
+        pl__task_interrupt(scope->task, scope);
 }
 
 bool pl__scope_explains_cancel(const pl__scope *scope)

@@ -33,6 +33,7 @@ typedef struct pl__lock {
     const char *where;      /* it was taken, "file.c:12" */
     pl__node held_node;     /* in debug mode: among the locks of the holder, which has not ended */
     bool locked;
+    bool on_its_way; /* to a task that waited for it and has not gone on */
 } pl__lock;
 
 /* NULL: nobody waits. */
@@ -107,6 +108,12 @@ static inline pl__lock *pl__lock_of(const pl_lock *lock)
 
 /* PL_OK; PL_EINVAL, PL_ETHREAD as pl__waiters_check. */
 int pl__lock_check(const pl__lock *lock);
+
+/* Somebody has it who can give it away. */
+static inline bool pl__lock_is_held(const pl__lock *lock)
+{
+    return lock->locked && !lock->on_its_way;
+}
 
 /* Hands a lock that is held to its first waiter. */
 void pl__lock_hand_over(pl__lock *lock);

@@ -16,7 +16,7 @@
 #include "op.h"
 #include "sync.h"
 
-enum { PL__TASKS_KEPT = 1024, PL__DEPENDENTS_SEARCHED = 10000 };
+enum { PL__TASKS_KEPT = 1024 };
 
 static bool task_future_cancel(pl_future *future);
 static void task_destroy(pl_future *future);
@@ -402,17 +402,17 @@ int64_t pl__task_wait_for(pl_task *task, pl_future *future)
     task->edge_passed_on = false;
     if (future->state == PL_CANCELLED)
         task->message = future->message;
+    if (!keeps_result && task->must_cancel && !pl__task_is_shielded(task)) {
+        take_edge(task);           /* cancelled after the future was done, before the task went on: */
+        pl__future_let_go(future); /* an error that it has is not seen */
+        return PL_ECANCELED;
+    }
     int64_t result = take_and_let_go(future);
     if (keeps_result) {
         if (passed_on && result != PL_ECANCELED)
             task->must_cancel = true; /* it came too late for this wait: the next one returns it */
         else if (result == PL_ECANCELED && !pl__task_is_shielded(task))
             task->must_cancel = false; /* this answers all that were asked for so far */
-        return result;
-    }
-    if (task->must_cancel && !pl__task_is_shielded(task)) {
-        take_edge(task); /* cancelled after the future was done, before the task went on */
-        return PL_ECANCELED;
     }
     return result;
 }
@@ -447,15 +447,21 @@ static void add_dependents(const pl_task *task, pl__list *found)
         add_parent(task, found);
 }
 
-/* Most tasks have no dependents when they wait; a search that finds very many gives up. */
+/* Most tasks have no dependents when they wait. All are searched: a cancel goes round an unseen circle for ever. */
 void pl__task_find_dependents(pl_task *task, pl__list *found)
 {
     pl__list_init(found);
     pl__list_push_back(found, &task->search_node);
-    int searched = 0;
-    for (pl__node *node = found->head.next; node != &found->head && searched++ < PL__DEPENDENTS_SEARCHED;
-         node = node->next)
+    for (pl__node *node = found->head.next; node != &found->head; node = node->next)
         add_dependents(PL__CONTAINER_OF(node, pl_task, search_node), found);
+}
+
+bool pl__task_may_be_dependent(const pl_future *future)
+{
+    if (future->type != &task_type)
+        return false;
+    const pl_task *task = PL__CONTAINER_OF(future, pl_task, future);
+    return task->running || task->waiting_for || task->scope;
 }
 
 bool pl__task_is_dependent(const pl_future *future)
@@ -487,7 +493,8 @@ bool pl__tasks_are_hopeless(const pl_loop *loop, uint64_t number)
     for (pl__node *node = found.head.next; node != &found.head; node = node->next) {
         const pl_task *task = PL__CONTAINER_OF(node, pl_task, search_node);
         add_waiters(task, &found);
-        if (task->group && task->group->state == PL__GROUP_ENDING) /* before that the parent has more to do */
+        /* The parent's body may have something to do before it waits for its children. */
+        if (task->group && task->group->parent->waiting_for == &task->group->idle)
             add_parent(task, &found);
     }
     PL__LIST_EACH (node, &loop->tasks) {
@@ -501,7 +508,7 @@ bool pl__tasks_are_hopeless(const pl_loop *loop, uint64_t number)
 /* Whether the future's task cannot end before this one does, directly or through others. */
 static bool waits_for(const pl_future *future, pl_task *task)
 {
-    if (future->type != &task_type)
+    if (!pl__task_may_be_dependent(future))
         return false;
     pl__list found;
     pl__task_find_dependents(task, &found);
@@ -695,15 +702,22 @@ int pl_task_uncancel(pl_task *task)
 {
     if (!task)
         return PL_EINVAL;
-    if (task->cancelling > 0 && --task->cancelling == 0)
+    if (task->cancelling > 0 && --task->cancelling == 0) {
         task->must_cancel = false;
+        task->edge_passed_on = false; /* nor does it come after a wait that it does not end */
+    }
     return (int)task->cancelling;
 }
 
-void pl__task_interrupt(pl_task *task)
+void pl__task_interrupt(pl_task *task, const pl__scope *cancelled)
 {
-    if (task->waiting_for && !pl__future_is_done(task->waiting_for) && pl__task_is_cancelled_by_level(task))
-        pass_on_cancel(task);
+    if (!task->waiting_for || pl__future_is_done(task->waiting_for))
+        return;
+    for (const pl__scope *scope = task->scope; scope != cancelled; scope = scope->outer) {
+        if (scope->kind == PL__SCOPE_SHIELDED)
+            return;
+    }
+    pass_on_cancel(task);
 }
 
 void pl__task_cancel_whole(pl_task *task)
@@ -712,7 +726,7 @@ void pl__task_cancel_whole(pl_task *task)
         return;
     task->cancelled = true;
     task->cancels_ignored = 0;
-    pl__task_interrupt(task);
+    pl__task_interrupt(task, NULL);
 }
 
 /* --- What a task is ----------------------------------------------------------------------------------------------- */

@@ -68,8 +68,9 @@ int pl__task_spawn(pl_task **task, pl_task_fn *fn, void *arg, const pl_task_opti
 /* Cancels the whole of it, as a level. */
 void pl__task_cancel_whole(pl_task *task);
 
-/* Passes a cancel on to the future it waits for, if a level reaches it there. */
-void pl__task_interrupt(pl_task *task);
+/* A scope of it was cancelled (NULL: the whole of it): passes that on to the future it waits for, unless a shielded scope
+ * lies between. */
+void pl__task_interrupt(pl_task *task, const pl__scope *cancelled);
 
 /* Whether a wait here would be cancelled: by the edge or by a level that no shielded scope hides. */
 bool pl__task_is_cancelled(const pl_task *task);
@@ -102,6 +103,9 @@ void pl__task_forget_dependents(pl__list *found);
 
 /* Whether each task of the loop, up to this number, ignores its cancel, or waits for one that does. */
 bool pl__tasks_are_hopeless(const pl_loop *loop, uint64_t number);
+
+/* Whether a search is worth it: no task depends on others that neither waits nor has a group. */
+bool pl__task_may_be_dependent(const pl_future *future);
 
 /* Whether it is the future of a dependent. */
 bool pl__task_is_dependent(const pl_future *future);

@@ -129,9 +129,10 @@ void pl__timer_heap_run_due(pl__timer_heap *heap, int64_t now)
 
 void pl__timer_heap_destroy(pl__timer_heap *heap)
 {
-    for (size_t i = 0; i < heap->count; i++) {
-        heap->entries[i].timer->loop = NULL;
-        pl__callback_forget(&heap->entries[i].timer->callback);
+    while (heap->count) { /* from the end, as a drop function may stop others */
+        pl__timer *timer = heap->entries[--heap->count].timer;
+        timer->loop = NULL;
+        pl__callback_forget(&timer->callback);
     }
     if (heap->entries)
         pl__release(heap->entries, heap->capacity * sizeof *heap->entries);

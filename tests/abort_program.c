@@ -413,6 +413,40 @@ static int close_a_runner_with_a_stubborn_task(void)
     return 0;
 }
 
+/* Its child goes on for ever, and it waits for that. */
+static int64_t wait_for_stubborn_child(void *arg)
+{
+    pl_group group = {0};
+    const pl_task_options options = {.size = sizeof options, .eager = 1};
+    (void)arg;
+    (void)pl_group_begin(&group, PL_GROUP_FAIL_FAST);
+    (void)pl_group_spawn_task(&group, NULL, never_end_by_yields, NULL, &options);
+    return pl_group_end(&group, 0);
+}
+
+static int64_t gather_those_that_wait_for_a_stubborn_child(void *arg)
+{
+    pl_awaited items[2] = {{0}};
+    pl_task *first = NULL, *second = NULL;
+    const pl_task_options options = {.size = sizeof options, .eager = 1};
+    (void)arg;
+    (void)pl_spawn(&first, wait_for_stubborn_child, NULL, &options);
+    (void)pl_spawn(&second, wait_for_stubborn_child, NULL, &options);
+    items[0].future = pl_task_future(first);
+    items[1].future = pl_task_future(second);
+    return pl_gather(items, 2, 0);
+}
+
+static int close_with_a_task_that_waits_for_a_stubborn_one(void)
+{
+    return close_with(wait_for_stubborn_child);
+}
+
+static int close_with_a_task_that_gathers_such_tasks(void)
+{
+    return close_with(gather_those_that_wait_for_a_stubborn_child);
+}
+
 /* --- Interrupts ------------------------------------------------------------------------------------------------- */
 
 static int64_t ignore_interrupts(void *arg)
@@ -556,6 +590,9 @@ static const abort_case cases[] = {
     {"a_task_with_writes_under_way_is_left_behind", NULL, close_with_a_task_that_has_writes},
     {"a_loop_thread_whose_task_will_not_end_says_so", NULL, stop_a_thread_with_a_stubborn_task},
     {"a_task_that_will_not_end_is_left_behind_by_a_runner", NULL, close_a_runner_with_a_stubborn_task},
+    {"a_task_that_waits_for_one_that_will_not_end_is_left_behind", NULL,
+     close_with_a_task_that_waits_for_a_stubborn_one},
+    {"a_task_that_gathers_such_tasks_is_left_behind", NULL, close_with_a_task_that_gathers_such_tasks},
     {"a_second_interrupt_ends_the_program", NULL, interrupt_twice},
     {"a_second_interrupt_in_one_run_of_a_runner_ends_the_program", NULL, interrupt_a_runner_twice},
     {"an_interrupt_between_two_runs_ends_the_program", NULL, interrupt_between_runs},

@@ -616,6 +616,43 @@ CHANNEL_CASE(a_channel_may_be_let_go_of_while_a_task_waits_on_it, 0)
     EXPECT_TRACE(&p->f, "b!PL_ECANCELED ");
 }
 
+static actor *sender_of_nine(play *p, pl_channel *channel)
+{
+    return sender(p, channel, 9);
+}
+
+static actor *selecting_receiver(play *p, pl_channel *channel)
+{
+    return selector(p, channel, NULL);
+}
+
+/* A call that gives way before it has looked at the channel holds it, too. */
+TEST_CASE(a_channel_may_be_let_go_of_while_a_task_gives_way_in_a_call_on_it)
+{
+    enum { CALLS = 3 };
+    static actor *(*const starters[CALLS])(play *, pl_channel *) = {receiver, sender_of_nine, selecting_receiver};
+    for (int i = 0; i < CALLS; i++) {
+        play p;
+        pl_channel *ch;
+        pl_loop_options options = {.size = sizeof options, .backend = t->backend, .task_budget = 1};
+        memset(&p, 0, sizeof p);
+        current = &p;
+        REQUIRE(fixture_open_with(&p.f, options));
+        ch = make(&p, 0, 2);
+        CHECK_EQ_INT(put(ch, 1), PL_OK);
+        (void)starters[i](&p, ch);
+        turn(&p.f, 1);
+        EXPECT_TRACE(&p.f, "");
+        p.channels[0] = NULL;
+        pl_channel_unref(ch);
+        CHECK_STR(p.dropped, "");
+        turn(&p.f, 1);
+        EXPECT_TRACE(&p.f, i == 0 ? "a=1 " : i == 1 ? "a+ " : "a0=1 ");
+        CHECK_STR(p.dropped, i == 1 ? "1 9 " : "");
+        play_close(&p);
+    }
+}
+
 TEST_CASE(a_channel_outlives_its_loop_and_still_drops_its_values)
 {
     play p;
@@ -1647,6 +1684,7 @@ TEST_SUITE(
     CASE(a_close_ends_the_senders_that_wait_and_their_values_are_theirs),
     CASE(a_value_handed_over_before_the_close_arrives), CASE(the_last_reference_drops_the_values_that_nobody_took),
     CASE(without_a_drop_function_values_are_forgotten), CASE(a_channel_may_be_let_go_of_while_a_task_waits_on_it),
+    CASE(a_channel_may_be_let_go_of_while_a_task_gives_way_in_a_call_on_it),
     CASE(a_channel_outlives_its_loop_and_still_drops_its_values), CASE(a_closed_loop_has_no_channel),
     CASE(a_select_makes_the_case_happen_that_can), CASE(a_select_waits_until_one_of_its_cases_can_happen),
     CASE(a_select_that_waits_to_send_sends_one_of_its_values), CASE(plain_calls_and_selects_stand_in_one_line),

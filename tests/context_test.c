@@ -477,6 +477,70 @@ CONTEXT_CASE(a_token_of_another_context_is_refused)
     return 0;
 }
 
+static pl_context_token kept_token;
+
+static int64_t keep_token(void *arg)
+{
+    (void)arg;
+    return pl_context_set(&color, red, NULL, &kept_token);
+}
+
+static int64_t reset_kept_token(void *arg)
+{
+    note_code(arg, pl_context_reset(&kept_token));
+    note_color(arg);
+    return 0;
+}
+
+/* The new task may lie where the other one lay. */
+TEST_CASE(a_token_of_a_task_that_ended_is_of_another_context)
+{
+    fixture f;
+    REQUIRE(fixture_open(&f, t));
+    CHECK_EQ_INT(run_task(&f, keep_token, &f), 0);
+    CHECK_EQ_INT(run_task(&f, reset_kept_token, &f), 0);
+    EXPECT_TRACE(&f, "PL_EINVAL none ");
+    pl_context_forget(&kept_token);
+    fixture_close(&f);
+}
+
+static void keep_token_in_callback(void *arg)
+{
+    CHECK_EQ_INT(keep_token(arg), PL_OK);
+}
+
+static void reset_kept_token_in_callback(void *arg)
+{
+    CHECK_EQ_INT(reset_kept_token(arg), 0);
+}
+
+TEST_CASE(a_token_of_a_callback_is_refused_by_the_next_one)
+{
+    fixture f;
+    REQUIRE(fixture_open(&f, t));
+    CHECK_EQ_INT(pl_call_soon(f.loop, keep_token_in_callback, &f, NULL), PL_OK);
+    CHECK_EQ_INT(pl_call_soon(f.loop, reset_kept_token_in_callback, &f, NULL), PL_OK);
+    turn(&f, 1);
+    EXPECT_TRACE(&f, "PL_EINVAL none ");
+    pl_context_forget(&kept_token);
+    fixture_close(&f);
+}
+
+TEST_CASE(a_token_of_a_context_that_is_gone_is_refused_by_the_next_one)
+{
+    pl_context *context = NULL;
+    fixture f;
+    REQUIRE(fixture_open(&f, t));
+    for (int i = 0; i < 2; i++) {
+        CHECK_EQ_INT(pl_context_copy(&context), PL_OK);
+        CHECK_EQ_INT(pl_context_run(context, i == 0 ? keep_token_in_callback : reset_kept_token_in_callback, &f), PL_OK);
+        pl_context_unref(context);
+    }
+    EXPECT_TRACE(&f, "PL_EINVAL none ");
+    pl_context_forget(&kept_token);
+    fixture_close(&f);
+}
+
 /* --- Values are dropped once -------------------------------------------------------------------------------------- */
 
 CONTEXT_CASE(a_value_is_dropped_when_no_context_has_it)
@@ -570,6 +634,105 @@ CONTEXT_CASE(a_callback_or_timer_taken_back_lets_its_values_go)
     return 0;
 }
 
+/* Something that its own context keeps: the value of `shape` in what it has scheduled, and freed when that is let go. */
+typedef struct session {
+    fixture *f;
+    pl_timer timer, other_timer;
+    pl_callback callback;
+} session;
+
+static void session_drop(void *arg)
+{
+    session *s = arg;
+    s->f->drops++;
+    CHECK_EQ_INT(pl_timer_stop(&s->timer), 0);
+    (void)pl_timer_stop(&s->other_timer);
+    CHECK_EQ_INT(pl_callback_cancel(&s->callback), 0);
+    free(s);
+}
+
+enum { WITH_TIMER = 1, WITH_CALLBACK = 2, WITH_OTHER_TIMER = 4, WITH_FUTURE = 8 };
+
+static session *session_start(fixture *f, int with)
+{
+    session *s = calloc(1, sizeof *s);
+    if (!s)
+        return NULL;
+    s->f = f;
+    CHECK_EQ_INT(pl_context_set(&shape, s, session_drop, NULL), PL_OK);
+    if (with & WITH_TIMER)
+        CHECK_EQ_INT(pl_timer_start(&s->timer, NULL, PL_SECONDS(3600), note_color, f), PL_OK);
+    if (with & WITH_CALLBACK)
+        CHECK_EQ_INT(pl_callback_schedule(&s->callback, NULL, note_color, f), PL_OK);
+    if (with & WITH_FUTURE)
+        CHECK_EQ_INT(pl_future_add_done_callback(f->futures[0], &s->callback, note_color, f), PL_OK);
+    CHECK_EQ_INT(pl_context_set(&shape, NULL, NULL, NULL), PL_OK);
+    if (with & WITH_OTHER_TIMER) /* which the drop function stops */
+        CHECK_EQ_INT(pl_timer_start(&s->other_timer, NULL, PL_SECONDS(7200), note_color, f), PL_OK);
+    return s;
+}
+
+CONTEXT_CASE(a_value_may_own_the_callback_or_timer_that_keeps_it)
+{
+    fixture *f = arg;
+    session *s = session_start(f, WITH_TIMER);
+    REQUIRE_OR(s, return PL_ENOMEM);
+    CHECK_EQ_INT(pl_timer_stop(&s->timer), 1);
+    CHECK_EQ_INT(f->drops, 1);
+    s = session_start(f, WITH_CALLBACK);
+    REQUIRE_OR(s, return PL_ENOMEM);
+    CHECK_EQ_INT(pl_callback_cancel(&s->callback), 1);
+    CHECK_EQ_INT(f->drops, 2);
+    new_future(f, 0);
+    REQUIRE_OR(session_start(f, WITH_FUTURE), return PL_ENOMEM);
+    drop_future(f, 0);
+    CHECK_EQ_INT(f->drops, 3);
+    return 0;
+}
+
+static int64_t start_sessions_and_end(void *arg)
+{
+    fixture *f = arg;
+    for (int i = 0; i < 3; i++)
+        (void)session_start(f, WITH_TIMER | WITH_OTHER_TIMER);
+    (void)session_start(f, WITH_CALLBACK);
+    CHECK_EQ_INT(pl_loop_stop(f->loop), PL_OK);
+    return 0;
+}
+
+TEST_CASE(a_closing_loop_lets_go_of_values_that_own_what_keeps_them)
+{
+    fixture f;
+    REQUIRE(fixture_open(&f, t));
+    start_slot(&f, 0, start_sessions_and_end);
+    CHECK_EQ_INT(pl_loop_run_forever(f.loop), PL_OK);
+    fixture_close(&f);
+    CHECK_EQ_INT(f.drops, 4);
+    EXPECT_TRACE(&f, "");
+}
+
+/* A callback that is cancelled and, by the drop function, scheduled again. */
+static void schedule_again(void *arg)
+{
+    fixture *f = arg;
+    f->drops++;
+    CHECK_EQ_INT(pl_callback_schedule(&f->callbacks[0], NULL, note_color, f), PL_OK);
+}
+
+CONTEXT_CASE(a_drop_function_may_schedule_the_callback_that_let_the_value_go)
+{
+    fixture *f = arg;
+    CHECK_EQ_INT(pl_context_set(&shape, f, schedule_again, NULL), PL_OK);
+    CHECK_EQ_INT(pl_callback_schedule(&f->callbacks[0], NULL, note_color, f), PL_OK);
+    CHECK_EQ_INT(pl_context_set(&shape, NULL, NULL, NULL), PL_OK);
+    set_color(red);
+    CHECK_EQ_INT(pl_callback_cancel(&f->callbacks[0]), 1);
+    CHECK_EQ_INT(f->drops, 1);
+    CHECK_EQ_INT(pl_yield(), PL_OK);
+    EXPECT_TRACE(f, "red ");
+    return 0;
+}
+
 /* --- Without memory ----------------------------------------------------------------------------------------------- */
 
 typedef struct shortage {
@@ -651,9 +814,15 @@ TEST_SUITE(context, TEST_BACKENDS_ALL,
            CASE(a_token_brings_back_what_was),
            CASE(a_token_serves_once),
            CASE(a_token_of_another_context_is_refused),
+           CASE(a_token_of_a_task_that_ended_is_of_another_context),
+           CASE(a_token_of_a_callback_is_refused_by_the_next_one),
+           CASE(a_token_of_a_context_that_is_gone_is_refused_by_the_next_one),
            CASE(a_value_is_dropped_when_no_context_has_it),
            CASE(a_token_keeps_the_value_that_it_would_bring_back),
            CASE(a_tasks_values_are_dropped_when_it_ends),
            CASE(what_waits_when_the_loop_closes_lets_its_values_go),
            CASE(a_callback_or_timer_taken_back_lets_its_values_go),
+           CASE(a_value_may_own_the_callback_or_timer_that_keeps_it),
+           CASE(a_closing_loop_lets_go_of_values_that_own_what_keeps_them),
+           CASE(a_drop_function_may_schedule_the_callback_that_let_the_value_go),
            CASE(each_allocation_of_a_context_fails_once))

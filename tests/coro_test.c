@@ -128,6 +128,22 @@ WAITS_CASE(a_task_of_it_that_is_cancelled_before_it_ran_drops_the_argument_once,
     return 0;
 }
 
+/* Not a line of the library's own. */
+TEST_CASE(a_task_made_of_one_says_where_that_was_made)
+{
+    fixture f;
+    pl_coro *coro = NULL;
+    pl_task_options options = {.size = sizeof options};
+    REQUIRE(fixture_open(&f, t));
+    options.loop = f.loop;
+    CHECK_EQ_INT(pl_coro_create_here(&coro, return_seven, &f, NULL, "here.c:12"), PL_OK);
+    CHECK_EQ_INT(pl_coro_spawn(&f.tasks[0], coro, &options), PL_OK);
+    CHECK_STR(pl_task_where(f.tasks[0]), "here.c:12");
+    CHECK_EQ_INT(finish_task(&f, f.tasks[0]), 7);
+    pl_coro_unref(coro);
+    fixture_close(&f);
+}
+
 /* test_create_task_error_closes_coro */
 TEST_CASE(a_spawn_that_fails_drops_it_without_a_report)
 {
@@ -417,6 +433,7 @@ TEST_SUITE(coro, TEST_BACKENDS_ALL,
            CASE(one_that_awaits_itself_is_told),
            CASE(a_task_is_made_of_it_with_the_options_given),
            CASE(a_task_of_it_that_is_cancelled_before_it_ran_drops_the_argument_once),
+           CASE(a_task_made_of_one_says_where_that_was_made),
            CASE(a_spawn_that_fails_drops_it_without_a_report),
            CASE(one_that_is_let_go_unused_is_reported_and_dropped),
            CASE(one_that_is_closed_is_dropped_without_a_report),

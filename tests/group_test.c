@@ -1616,6 +1616,77 @@ GROUP_CASE(a_group_of_many_children)
     return 0;
 }
 
+/* --- A group inside the exception handler ------------------------------------------------------------------------- */
+
+/* A group that begins, is cancelled and ends without a wait. */
+static int64_t cancel_and_end_at_once(void *arg)
+{
+    pl_group group = {0};
+    (void)arg;
+    CHECK_EQ_INT(pl_group_begin(&group, PL_GROUP_FAIL_FAST), PL_OK);
+    pl_group_cancel(&group);
+    return pl_group_end(&group, PL_OK);
+}
+
+/* Uses the stack that the one before it had. */
+static int64_t spoil_stack(void *arg)
+{
+    volatile unsigned char spoiled[4096];
+    (void)arg;
+    for (size_t i = 0; i < sizeof spoiled; i++)
+        spoiled[i] = 0xa5;
+    return spoiled[17] == 0xa5 ? PL_OK : PL_EIO;
+}
+
+static void use_a_group_in_the_handler(pl_loop *loop, const pl_report *report, void *arg)
+{
+    fixture *f = arg;
+    const pl_task_options eager = {.size = sizeof eager, .loop = loop, .eager = 1};
+    note_code(f, report->error);
+    CHECK_EQ_INT(pl_spawn(NULL, cancel_and_end_at_once, f, &eager), PL_OK);
+    CHECK_EQ_INT(pl_spawn(NULL, spoil_stack, f, &eager), PL_OK);
+}
+
+/* The cancel of the group is the thousandth that is ignored. */
+static int64_t ignore_all_but_one_and_wait(void *arg)
+{
+    fixture *f = arg;
+    pl_timeout limit = {0};
+    pl_shielded shielded = {0};
+    pl_group group = {0};
+    int64_t rc;
+    CHECK_EQ_INT(pl_timeout_begin(&limit, 0), PL_OK);
+    for (int i = 0; i < 999; i++)
+        CHECK_EQ_INT(pl_yield(), PL_ECANCELED);
+    CHECK_EQ_INT(pl_shielded_begin(&shielded), PL_OK);
+    CHECK_EQ_INT(pl_group_begin(&group, PL_GROUP_FAIL_FAST), PL_OK);
+    f->group = &group;
+    rc = pl_group_end(&group, pl_await(f->futures[0]));
+    pl_shielded_end(&shielded);
+    (void)pl_timeout_end(&limit, rc);
+    return rc;
+}
+
+static void cancel_that_group(void *arg)
+{
+    pl_group_cancel(((fixture *)arg)->group);
+}
+
+TEST_CASE(a_group_that_the_handler_uses_while_another_is_cancelled_leaves_nothing_behind)
+{
+    fixture f;
+    REQUIRE(fixture_open(&f, t));
+    CHECK_EQ_INT(pl_loop_set_exception_handler(f.loop, use_a_group_in_the_handler, &f), PL_OK);
+    new_future(&f, 0);
+    start_slot(&f, 0, ignore_all_but_one_and_wait);
+    turn(&f, 1002);
+    REQUIRE(f.group != NULL);
+    CHECK_EQ_INT(pl_call_soon(f.loop, cancel_that_group, &f, NULL), PL_OK);
+    CHECK_EQ_INT(finish_task(&f, f.tasks[0]), PL_OK);
+    EXPECT_TRACE(&f, "PL_ECANCELED ");
+    fixture_close(&f);
+}
+
 TEST_SUITE(group, TEST_BACKENDS_ALL,
            CASE(an_empty_group_ends_with_the_result_of_its_body),
            CASE(the_end_waits_for_every_child),
@@ -1685,4 +1756,5 @@ TEST_SUITE(group, TEST_BACKENDS_ALL,
            CASE(a_group_that_is_begun_is_busy),
            CASE(flags_of_no_meaning_are_refused),
            CASE(no_function_for_a_child_is_refused_and_the_argument_dropped),
-           CASE(a_group_of_many_children))
+           CASE(a_group_of_many_children),
+           CASE(a_group_that_the_handler_uses_while_another_is_cancelled_leaves_nothing_behind))

@@ -102,6 +102,33 @@ STAGE_CASE(locking, nobody_takes_a_lock_that_is_on_its_way)
     CHECK_EQ_INT(pl_lock_is_locked(&s->lock), 0);
 }
 
+/* As in asyncio, where a lock on its way is not held: it cannot be taken from the one to whom it goes. */
+STAGE_CASE(locking, a_lock_that_is_on_its_way_cannot_be_released_once_more)
+{
+    CHECK_EQ_INT(pl_lock_try_acquire(&s->lock), PL_OK);
+    enter(s, 0, pass);
+    enter(s, 1, pass);
+    turn(&s->s.f, 1);
+    CHECK_EQ_INT(pl_lock_release(&s->lock), PL_OK);
+    CHECK_EQ_INT(pl_lock_release(&s->lock), PL_ESTATE);
+    turn(&s->s.f, 2);
+    EXPECT_TRACE(&s->s.f, "a:PL_OK b:PL_OK ");
+    CHECK_EQ_INT(pl_lock_is_locked(&s->lock), 0);
+}
+
+STAGE_CASE(locking, released_twice_and_cancelled_before_it_came_the_lock_is_free)
+{
+    CHECK_EQ_INT(pl_lock_try_acquire(&s->lock), PL_OK);
+    enter(s, 0, pass);
+    turn(&s->s.f, 1);
+    CHECK_EQ_INT(pl_lock_release(&s->lock), PL_OK);
+    CHECK_EQ_INT(pl_lock_release(&s->lock), PL_ESTATE);
+    cancel(s, 0, EDGE);
+    turn(&s->s.f, 1);
+    EXPECT_TRACE(&s->s.f, "a:PL_ECANCELED ");
+    CHECK_EQ_INT(pl_lock_is_locked(&s->lock), 0);
+}
+
 static int64_t release_and_take_again(void *arg)
 {
     locking *s = arg;
@@ -609,6 +636,8 @@ TEST_SUITE(lock, TEST_BACKENDS_ALL,
            CASE(a_lock_is_free_until_taken_and_after_release),
            CASE(tasks_get_a_lock_in_the_order_they_asked),
            CASE(nobody_takes_a_lock_that_is_on_its_way),
+           CASE(a_lock_that_is_on_its_way_cannot_be_released_once_more),
+           CASE(released_twice_and_cancelled_before_it_came_the_lock_is_free),
            CASE(who_releases_a_lock_and_takes_it_again_comes_last),
            CASE(a_cancelled_acquire_takes_nothing),
            CASE(cancel_race_the_lock_passes_a_cancelled_waiter),

@@ -141,6 +141,23 @@ TEST_CASE(a_cancel_after_the_winner_comes_at_the_next_wait)
     }
 }
 
+/* It reached the losers; for this task it was taken back before it came. */
+TEST_CASE(a_cancel_after_the_winner_that_is_taken_back_does_not_come)
+{
+    waits w;
+    REQUIRE(waits_open(&w, t, 3));
+    start_child(&w, 0, 5, PL_ECANCELED);
+    start_caller(&w, race_then_yield);
+    turn(&w.f, 1);
+    set_result(&w, 1, 7);
+    turn(&w.f, 3);
+    cancel_caller(&w);
+    CHECK_EQ_INT(pl_task_uncancel(w.f.tasks[WAITS_CALLER]), 0);
+    finish(&w, 7, 1);
+    EXPECT_TRACE(&w.f, "0 PL_OK PL_OK ");
+    waits_close(&w);
+}
+
 static int64_t race_within_a_limit(void *arg)
 {
     waits *w = arg;
@@ -216,6 +233,20 @@ static int64_t await_the_caller(void *arg)
 }
 
 /* The race may end by another; but it would wait for the loser, which waits for it. */
+/* It has a winner, but would wait for itself as for a loser. */
+WAITS_CASE(a_task_that_races_itself_is_told_although_another_is_done, 1)
+{
+    waits *w = arg;
+    size_t winner = 99;
+    set_result(w, 0, 7);
+    w->items[1].future = pl_task_future(pl_task_current());
+    CHECK_EQ_INT(pl_race(w->items, 2, &winner), PL_EDEADLOCK);
+    CHECK_EQ_INT(winner, 2);
+    CHECK_EQ_INT(pl_task_cancelling(pl_task_current()), 0);
+    CHECK_EQ_INT(pl_race(w->items, 1, &winner), 7);
+    return 0;
+}
+
 TEST_CASE(a_circle_of_waits_through_a_race_ends)
 {
     waits w;
@@ -259,10 +290,12 @@ TEST_SUITE(race, TEST_BACKENDS_ALL,
            CASE(a_loser_that_ends_well_all_the_same_gives_its_result),
            CASE(a_cancel_before_there_is_a_winner_ends_all),
            CASE(a_cancel_after_the_winner_comes_at_the_next_wait),
+           CASE(a_cancel_after_the_winner_that_is_taken_back_does_not_come),
            CASE(a_limit_around_it_ends_all),
            CASE(in_a_cancelled_scope_there_is_a_winner_if_one_is_done),
            CASE(very_many_results_without_a_wait_let_others_run),
            CASE(a_task_that_races_itself_is_told),
+           CASE(a_task_that_races_itself_is_told_although_another_is_done),
            CASE(a_circle_of_waits_through_a_race_ends),
            CASE(what_cannot_race_is_refused),
            CASE(outside_of_a_task_there_is_no_race))

@@ -424,6 +424,91 @@ TEST_CASE(a_region_that_is_begun_is_busy)
     fixture_close(&f);
 }
 
+/* Cleans up after a cancel, and says if that was interrupted. */
+static int64_t clean_up_when_cancelled(void *arg)
+{
+    fixture *f = arg;
+    note_code(f, pl_sleep(PL_FOREVER));
+    note_code(f, pl_await(f->futures[0]));
+    return PL_ECANCELED;
+}
+
+static int64_t await_shielded_within_limit(void *arg)
+{
+    fixture *f = arg;
+    pl_shielded shielded = {0};
+    pl_timeout limit = {0};
+    begin(&shielded);
+    CHECK_EQ_INT(pl_timeout_begin(&limit, PL_FOREVER), PL_OK);
+    f->timeout = &limit;
+    note_code(f, pl_timeout_end(&limit, pl_task_await(f->tasks[1])));
+    pl_shielded_end(&shielded);
+    note_code(f, pl_check_cancelled());
+    return 0;
+}
+
+static int64_t cancel_group_around_region(void *arg)
+{
+    fixture *f = arg;
+    pl_group group = {0};
+    CHECK_EQ_INT(pl_group_begin(&group, PL_GROUP_FAIL_FAST), PL_OK);
+    CHECK_EQ_INT(pl_group_spawn(&group, await_shielded_within_limit, f, NULL), PL_OK);
+    CHECK_EQ_INT(pl_yield(), PL_OK);
+    CHECK_EQ_INT(pl_timeout_reschedule(f->timeout, 0), PL_OK);
+    CHECK_EQ_INT(pl_yield(), PL_OK);
+    CHECK_EQ_INT(pl_yield(), PL_OK);
+    pl_group_cancel(&group);
+    CHECK_EQ_INT(pl_await(f->futures[1]), PL_ECANCELED);
+    return pl_group_end(&group, PL_ECANCELED);
+}
+
+/* The limit inside has reached the task that is awaited, which cleans up: the cancel outside must not, too. */
+TEST_CASE(a_level_outside_does_not_reach_what_a_limit_inside_has_cancelled)
+{
+    fixture f;
+    REQUIRE(fixture_open(&f, t));
+    new_future(&f, 0);
+    new_future(&f, 1);
+    start_slot(&f, 1, clean_up_when_cancelled);
+    start_slot(&f, 0, cancel_group_around_region);
+    turn(&f, 6);
+    EXPECT_TRACE(&f, "PL_ECANCELED ");
+    CHECK_EQ_INT(pl_future_state(f.futures[0]), PL_PENDING);
+    (void)pl_future_set_result(f.futures[0], 5);
+    CHECK_EQ_INT(finish_task(&f, f.tasks[0]), PL_OK);
+    EXPECT_TRACE(&f, "5 PL_ETIMEDOUT PL_ECANCELED ");
+    fixture_close(&f);
+}
+
+static pl_timeout *outer_limit;
+
+static int64_t await_in_region_in_limit(void *arg)
+{
+    pl_timeout limit = {0};
+    CHECK_EQ_INT(pl_timeout_begin(&limit, PL_FOREVER), PL_OK);
+    outer_limit = &limit;
+    return pl_timeout_end(&limit, await_shielded_within_limit(arg));
+}
+
+TEST_CASE(a_limit_outside_does_not_reach_what_a_limit_inside_has_cancelled)
+{
+    fixture f;
+    REQUIRE(fixture_open(&f, t));
+    new_future(&f, 0);
+    start_slot(&f, 1, clean_up_when_cancelled);
+    start_slot(&f, 0, await_in_region_in_limit);
+    turn(&f, 1);
+    CHECK_EQ_INT(pl_timeout_reschedule(f.timeout, 0), PL_OK);
+    turn(&f, 2);
+    CHECK_EQ_INT(pl_timeout_reschedule(outer_limit, 0), PL_OK);
+    turn(&f, 2);
+    EXPECT_TRACE(&f, "PL_ECANCELED ");
+    (void)pl_future_set_result(f.futures[0], 5);
+    CHECK_EQ_INT(finish_task(&f, f.tasks[0]), PL_OK);
+    EXPECT_TRACE(&f, "5 PL_ETIMEDOUT PL_ECANCELED ");
+    fixture_close(&f);
+}
+
 TEST_SUITE(shielded, TEST_BACKENDS_ALL,
            CASE(a_cancel_does_not_interrupt_a_shielded_wait_and_comes_after_it),
            CASE(a_cancel_in_the_iteration_of_the_result_comes_after_the_region),
@@ -437,6 +522,8 @@ TEST_SUITE(shielded, TEST_BACKENDS_ALL,
            CASE(regions_nest),
            CASE(a_group_inside_is_not_cancelled_and_its_children_neither),
            CASE(a_scope_inside_the_region_may_be_cancelled),
+           CASE(a_level_outside_does_not_reach_what_a_limit_inside_has_cancelled),
+           CASE(a_limit_outside_does_not_reach_what_a_limit_inside_has_cancelled),
            CASE(a_cancelled_group_waits_for_a_shielded_child),
            CASE(a_region_hides_cancels_of_the_task_and_nothing_else),
            CASE(a_region_that_is_begun_is_busy))

@@ -565,6 +565,86 @@ TEST_CASE(a_circle_of_tasks_that_await_one_another_ends)
     fixture_close(&f);
 }
 
+enum { CIRCLE = 12000 };
+
+static struct circle {
+    pl_task *tasks[CIRCLE];
+    int told;
+} circle;
+
+static int64_t await_the_next_of_very_many(void *arg)
+{
+    pl_task **next = arg;
+    int64_t rc;
+    CHECK_EQ_INT(pl_yield(), PL_OK);
+    rc = pl_task_await(*next);
+    circle.told += rc == PL_EDEADLOCK;
+    return rc;
+}
+
+/* If nobody were told a cancel would go round and round. */
+TEST_CASE(a_circle_of_very_many_tasks_that_await_one_another_ends)
+{
+    fixture f;
+    pl_task_options options = {.size = sizeof options, .stack_size = 16384};
+    REQUIRE(fixture_open(&f, t));
+    memset(&circle, 0, sizeof circle);
+    options.loop = f.loop;
+    for (int i = 0; i < CIRCLE; i++) {
+        int rc = pl_spawn(&circle.tasks[i], await_the_next_of_very_many, &circle.tasks[(i + 1) % CIRCLE], &options);
+        REQUIRE_EQ_INT(rc, PL_OK);
+    }
+    turn(&f, 3);
+    if (CHECK(circle.told > 0)) /* or it would not end */
+        CHECK_EQ_INT(finish_task(&f, circle.tasks[0]), PL_EDEADLOCK);
+    for (int i = 0; i < CIRCLE; i++)
+        pl_task_unref(circle.tasks[i]);
+    CHECK_EQ_INT(circle.told, CIRCLE);
+    fixture_close(&f);
+}
+
+static int64_t await_first_future(void *arg)
+{
+    fixture *f = arg;
+    int64_t rc = pl_await(f->futures[0]);
+    note_code(f, rc);
+    return rc;
+}
+
+TEST_CASE(an_error_that_a_cancel_hid_from_its_waiter_is_reported)
+{
+    fixture f;
+    REQUIRE(fixture_open(&f, t));
+    new_future(&f, 0);
+    start_slot(&f, 0, await_first_future);
+    turn(&f, 1);
+    CHECK_EQ_INT(pl_future_set_error(f.futures[0], PL_EIO), PL_OK);
+    CHECK_EQ_INT(pl_task_cancel(f.tasks[0]), 1); /* before it has gone on */
+    CHECK_EQ_INT(finish_task(&f, f.tasks[0]), PL_ECANCELED);
+    EXPECT_TRACE(&f, "PL_ECANCELED ");
+    EXPECT_REPORTS(&f, "");
+    drop_future(&f, 0);
+    EXPECT_REPORTS(&f, "PL_EIO ");
+    fixture_close(&f);
+}
+
+TEST_CASE(an_error_that_another_waiter_saw_is_not_reported_when_a_cancel_hid_it_from_one)
+{
+    fixture f;
+    REQUIRE(fixture_open(&f, t));
+    new_future(&f, 0);
+    start_slot(&f, 1, await_first_future);
+    start_slot(&f, 0, await_first_future);
+    turn(&f, 1);
+    CHECK_EQ_INT(pl_future_set_error(f.futures[0], PL_EIO), PL_OK);
+    CHECK_EQ_INT(pl_task_cancel(f.tasks[0]), 1);
+    CHECK_EQ_INT(finish_task(&f, f.tasks[0]), PL_ECANCELED);
+    CHECK_EQ_INT(pl_future_result(pl_task_future(f.tasks[1])), PL_EIO);
+    EXPECT_TRACE(&f, "PL_EIO PL_ECANCELED ");
+    drop_future(&f, 0);
+    fixture_close(&f);
+}
+
 /* --- Cancelling: where the task is -------------------------------------------------------------------------------- */
 
 TEST_CASE(a_cancel_before_the_first_step_drops_the_argument_once_and_nothing_runs)
@@ -1578,6 +1658,9 @@ TEST_SUITE(task, TEST_BACKENDS_ALL,
            CASE(several_tasks_may_await_one),
            CASE(a_task_that_awaits_itself_is_told),
            CASE(a_circle_of_tasks_that_await_one_another_ends),
+           CASE(a_circle_of_very_many_tasks_that_await_one_another_ends),
+           CASE(an_error_that_a_cancel_hid_from_its_waiter_is_reported),
+           CASE(an_error_that_another_waiter_saw_is_not_reported_when_a_cancel_hid_it_from_one),
            CASE(a_cancel_before_the_first_step_drops_the_argument_once_and_nothing_runs),
            CASE(a_task_that_ran_does_not_drop_its_argument),
            CASE(a_cancel_taken_back_before_the_first_step_lets_it_run),

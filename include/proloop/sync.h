@@ -45,7 +45,8 @@ PL_API int pl_lock_acquire_here(pl_lock *lock, const char *where);
 PL_API int pl_lock_try_acquire_here(pl_lock *lock, const char *where);
 
 /** Hands it to the next one. From any task or callback of the loop, not only the task that took it.
- *  @return PL_OK; PL_ESTATE: it is not held; PL_EINVAL, PL_ETHREAD.   asyncio: release. */
+ *  @return PL_OK; PL_ESTATE: it is not held, or on its way to a task that has not gone on; PL_EINVAL, PL_ETHREAD.
+ *  asyncio: release. */
 PL_API int pl_lock_release(pl_lock *lock);
 
 /** 1: held, or on its way to a task that waited for it; 0: free; PL_EINVAL.   asyncio: locked. */
