@@ -1,7 +1,7 @@
 /* What ends the program, on purpose, or leaves it damaged: one case in a process of its own, by its name.
  *
  * Each prints what it expects, so that aborts.cmake need not know the cases: "expect abort" or "expect interrupt" before
- * it goes wrong, and then nothing; or "passed" at its end.
+ * it goes wrong, and then nothing; or "passed" at its end, and "expect report 'TEXT'" if that is to be on standard error.
  */
 #include <stdio.h>
 #include <string.h>
@@ -308,6 +308,43 @@ static int64_t ignore_interrupts(void *arg)
     return 0;
 }
 
+/* --- Reports ---------------------------------------------------------------------------------------------------- */
+
+static void report_again(pl_loop *loop, const pl_report *report, void *arg)
+{
+    const pl_report inner = {"made inside the handler", PL_EBUSY, 0, NULL, NULL};
+    (void)report;
+    ++*(int *)arg;
+    pl_loop_report(loop, &inner);
+}
+
+/* calls: how often the handler, if there is one, is called by a report. */
+static int report_with(pl_exception_handler_fn *handler, int calls)
+{
+    const pl_report report = {"made outside", PL_EIO, 5, "plumber", "house.c:7"};
+    pl_loop *loop = NULL;
+    int called = 0;
+    if (pl_loop_create(&loop, NULL) < 0 || pl_loop_set_exception_handler(loop, handler, &called) < 0)
+        return 2;
+    pl_loop_report(loop, &report);
+    if (called != calls || pl_loop_close(loop) < 0)
+        return 3;
+    (void)printf("passed\n");
+    return 0;
+}
+
+static int report_inside_the_handler(void)
+{
+    expect("report 'made inside the handler: .*PL_EBUSY'");
+    return report_with(report_again, 1);
+}
+
+static int report_without_a_handler(void)
+{
+    expect("report 'made outside: .*PL_EIO.*5.*plumber.*house.c:7'");
+    return report_with(NULL, 0);
+}
+
 /* --- The cases -------------------------------------------------------------------------------------------------- */
 
 typedef struct abort_case {
@@ -339,6 +376,8 @@ static const abort_case cases[] = {
     {"a_task_that_only_heeds_its_limits_is_left_behind", NULL, close_with_a_task_that_only_heeds_its_limits},
     {"a_task_with_writes_under_way_is_left_behind", NULL, close_with_a_task_that_has_writes},
     {"a_second_interrupt_ends_the_program", NULL, interrupt_twice},
+    {"a_report_inside_the_handler_goes_to_standard_error", NULL, report_inside_the_handler},
+    {"a_report_without_a_handler_goes_to_standard_error", NULL, report_without_a_handler},
 };
 
 int main(int argc, char **argv)

@@ -76,6 +76,27 @@ TEST_CASE(a_post_from_another_thread_wakes_a_loop_that_waits)
     fixture_close(&f);
 }
 
+/* One iteration is enough, however late the other thread comes: a hundred times, since now and then it is early. */
+TEST_CASE(a_loop_with_nothing_to_do_waits_for_a_post)
+{
+    fixture f;
+    pl_remote *remote;
+    REQUIRE(fixture_open(&f, t));
+    remote = pl_loop_remote(f.loop);
+    for (int i = 0; i < 100; i++) {
+        post one;
+        poster p = {.f = &f, .remote = remote, .posts = &one, .count = 1};
+        test_thread thread;
+        REQUIRE_OR(test_thread_start(&thread, post_all, &p), break);
+        CHECK_EQ_INT(pl_loop_run_once(f.loop, PL_FOREVER), PL_OK);
+        CHECK_EQ_INT(p.runs, 1);
+        test_thread_join(&thread);
+        turn(&f, 1); /* a post that a failure left behind */
+    }
+    pl_remote_unref(remote);
+    fixture_close(&f);
+}
+
 TEST_CASE(posts_of_many_threads_all_arrive_each_threads_in_order)
 {
     const int count = scaled(20000);
@@ -452,6 +473,7 @@ TEST_CASE(two_loops_in_two_threads_wake_each_other)
 
 TEST_SUITE(remote, TEST_BACKENDS_ALL,
            CASE(a_post_from_another_thread_wakes_a_loop_that_waits),
+           CASE(a_loop_with_nothing_to_do_waits_for_a_post),
            CASE(posts_of_many_threads_all_arrive_each_threads_in_order),
            CASE(posts_run_first_in_first_out_in_the_next_iteration),
            CASE(posts_of_the_loops_own_thread_run_in_the_next_iteration_too),

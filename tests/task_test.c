@@ -795,6 +795,26 @@ TEST_CASE(a_task_may_catch_its_cancel_and_return_something_else)
     fixture_close(&f);
 }
 
+static int64_t return_five(void *arg)
+{
+    (void)arg;
+    return 5;
+}
+
+TEST_CASE(cancelling_a_task_that_is_done_has_no_effect)
+{
+    fixture f;
+    REQUIRE(fixture_open(&f, t));
+    start_slot(&f, 0, return_five);
+    turn(&f, 1);
+    CHECK_EQ_INT(pl_task_cancel(f.tasks[0]), 0);
+    CHECK_EQ_INT(pl_future_cancel(pl_task_future(f.tasks[0])), 0);
+    CHECK_EQ_INT(pl_task_cancelling(f.tasks[0]), 0);
+    CHECK_EQ_INT(state_of(&f, 0), PL_FINISHED);
+    CHECK_EQ_INT(finish_task(&f, f.tasks[0]), 5);
+    fixture_close(&f);
+}
+
 static int64_t ignore_and_wait_on(void *arg)
 {
     fixture *f = arg;
@@ -1470,6 +1490,7 @@ TEST_SUITE(task, TEST_BACKENDS_ALL,
            CASE(a_cancel_of_a_task_whose_future_just_became_done_ends_that_wait),
            CASE(a_cancel_taken_back_before_the_step_leaves_the_result),
            CASE(a_cancel_of_a_task_whose_sleep_just_ended_comes_once),
+           CASE(cancelling_a_task_that_is_done_has_no_effect),
            CASE(a_task_may_catch_its_cancel_and_return_something_else),
            CASE(a_cancel_is_an_edge_the_next_wait_is_not_cancelled),
            CASE(each_cancel_ends_one_wait),

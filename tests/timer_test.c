@@ -335,6 +335,17 @@ TEST_CASE(run_once_wakes_for_a_timer_within_its_limit)
     fixture_close(&f);
 }
 
+/* The simulated clock stands at the deadline when the wait for it ends; a real one may be past it. */
+TEST_CASE(a_timer_is_due_when_its_deadline_is_reached)
+{
+    fixture f;
+    REQUIRE(fixture_open(&f, t));
+    start_at(&f, 0, pl_loop_time(f.loop) + PL_MS(1), note_a);
+    CHECK_EQ_INT(pl_loop_run_once(f.loop, PL_FOREVER), PL_OK);
+    EXPECT_TRACE(&f, "a ");
+    fixture_close(&f);
+}
+
 TEST_CASE(a_million_timers_can_be_alive)
 {
     const int count = scaled(1000000);
@@ -467,6 +478,7 @@ TEST_SUITE(timer, TEST_BACKENDS_ALL,
            CASE(a_timer_may_free_itself_when_it_runs),
            CASE(a_timer_that_restarts_itself_at_once_runs_once_an_iteration),
            CASE(run_once_wakes_for_a_timer_within_its_limit),
+           CASE(a_timer_is_due_when_its_deadline_is_reached),
            CASE(a_million_timers_can_be_alive),
            CASE(a_loop_can_be_closed_with_many_timers_alive),
            CASE(random_starts_and_stops_run_in_the_order_of_deadline_and_start))
