@@ -129,7 +129,7 @@ check()
     done <"$work/records"
     if [ -z "$filter" ]; then
         write_document /dev/null | sed 's/ [^|]*|$//' | grep '^|' >"$work/wanted" || true
-        if ! sed 's/ [^|]*|$//' "$document" | grep '^|' | cmp -s - "$work/wanted"; then
+        if ! sed 's/ [^|]*|$//' "$document" 2>&1 | grep '^|' | cmp -s - "$work/wanted"; then
             echo 'semantics.sh: docs/semantics.md is not of this table: run scripts/semantics.sh'
             failed=$((failed + 1))
         fi
@@ -166,13 +166,13 @@ run_test()
     target=$(program_of "$1")
     code=0
     if [ "$target" = proloop_abort_program ]; then
-        timeout "$limit_seconds" cmake -D "PROGRAM=$work/build/tests/$target" -D "CASE=${1##*.}" \
+        timeout -s KILL "$limit_seconds" cmake -D "PROGRAM=$work/build/tests/$target" -D "CASE=${1##*.}" \
             -P tests/aborts.cmake >"$work/output" 2>&1 || code=$?
     else
         # The outer redirection is for what the shell itself says of a program that was stopped.
         (
             ulimit -c 0
-            timeout "$limit_seconds" "$work/build/tests/$target" --gtest_filter="$1" >"$work/output" 2>&1
+            timeout -s KILL "$limit_seconds" "$work/build/tests/$target" --gtest_filter="$1" >"$work/output" 2>&1
             exit "$?"
         ) 2>"$work/shell" || code=$?
         if [ "$code" -eq 0 ] && ! grep -q '^cases: [1-9][0-9]* passed' "$work/output"; then
@@ -193,7 +193,7 @@ verdict()
     run_test "$1" || code=$?
     if [ "$code" -eq 0 ]; then
         echo green
-    elif [ "$code" -eq 124 ]; then
+    elif [ "$code" -eq 124 ] || [ "$code" -eq 137 ]; then # 128 and SIGKILL, of timeout
         echo hangs
     elif [ "$code" -ge 128 ]; then
         echo 'stops the program'

@@ -848,16 +848,28 @@ static int64_t group_with_failing_clean_up(void *arg)
     return pl_group_end(&group, pl_sleep(PL_FOREVER));
 }
 
+static int64_t ending_group_with_failing_clean_up(void *arg)
+{
+    fixture *f = arg;
+    pl_group group = {0};
+    begin(f, &group, PL_GROUP_FAIL_FAST);
+    spawn(f, fail_in_clean_up);
+    return pl_group_end(&group, 0);
+}
+
 /* test_taskgroup_08, test_taskgroup_12 */
 TEST_CASE(errors_go_before_a_cancel_from_outside)
 {
     fixture f;
     REQUIRE(fixture_open(&f, t));
     start_slot(&f, 0, group_with_failing_clean_up);
+    start_slot(&f, 1, ending_group_with_failing_clean_up);
     turn(&f, 2);
     CHECK_EQ_INT(pl_task_cancel(f.tasks[0]), 1);
     CHECK_EQ_INT(finish_task(&f, f.tasks[0]), PL_EPIPE);
     EXPECT_REPORTS(&f, "PL_EPIPE PL_EPIPE "); /* the other two */
+    CHECK_EQ_INT(pl_task_cancel(f.tasks[1]), 1);
+    CHECK_EQ_INT(finish_task(&f, f.tasks[1]), PL_EPIPE);
     fixture_close(&f);
 }
 
@@ -913,6 +925,25 @@ static int64_t group_with_slow_clean_up(void *arg)
     begin(f, &group, PL_GROUP_FAIL_FAST);
     spawn(f, ignore_then_await_second);
     return pl_group_end(&group, 0);
+}
+
+GROUP_CASE(cancelling_a_group_twice_is_cancelling_it_once)
+{
+    fixture *f = arg;
+    pl_group group = {0};
+    begin(f, &group, PL_GROUP_FAIL_FAST);
+    spawn_slot(f, 0, sleep_for_ever);
+    CHECK_EQ_INT(pl_yield(), PL_OK);
+    pl_group_cancel(&group);
+    pl_group_cancel(&group);
+    CHECK_EQ_INT(pl_yield(), PL_ECANCELED);
+    pl_group_cancel(&group);
+    CHECK_EQ_INT(pl_group_end(&group, PL_ECANCELED), PL_OK);
+    pl_group_cancel(&group);
+    EXPECT_TRACE(f, "PL_ECANCELED ");
+    CHECK_EQ_INT(pl_task_cancelling(f->tasks[0]), 0);
+    CHECK_EQ_INT(pl_task_cancelling(pl_task_current()), 0);
+    return pl_yield();
 }
 
 TEST_CASE(a_group_cancelled_again_while_it_ends_still_waits_for_its_children)
@@ -1581,6 +1612,7 @@ TEST_SUITE(group, TEST_BACKENDS_ALL,
            CASE(an_error_of_the_body_cancels_the_children_of_a_supervising_group_too),
            CASE(a_cancel_of_the_body_does_not_reach_the_children_before_the_end),
            CASE(a_cancelled_group_ends_without_an_error),
+           CASE(cancelling_a_group_twice_is_cancelling_it_once),
            CASE(a_cancelled_group_keeps_the_result_of_a_body_that_ended_well),
            CASE(a_child_may_cancel_its_group_while_it_ends),
            CASE(a_callback_may_cancel_a_group_whose_body_waits),

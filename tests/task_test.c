@@ -652,6 +652,25 @@ TEST_CASE(a_cancel_reaches_a_task_that_gives_way)
     fixture_close(&f);
 }
 
+static int64_t yield_three_times(void *arg)
+{
+    for (int i = 0; i < 3; i++)
+        note_code(arg, pl_yield());
+    return 7;
+}
+
+TEST_CASE(a_cancel_of_a_task_that_gives_way_ends_one_wait)
+{
+    fixture f;
+    REQUIRE(fixture_open(&f, t));
+    start_slot(&f, 0, yield_three_times);
+    turn(&f, 1);
+    CHECK_EQ_INT(pl_task_cancel(f.tasks[0]), 1);
+    CHECK_EQ_INT(finish_task(&f, f.tasks[0]), 7);
+    EXPECT_TRACE(&f, "PL_ECANCELED PL_OK PL_OK ");
+    fixture_close(&f);
+}
+
 /* test_task_cancel_waiter_future */
 TEST_CASE(a_cancel_cancels_the_future_that_is_awaited)
 {
@@ -683,6 +702,15 @@ TEST_CASE(a_task_whose_future_was_cancelled_by_another_ends_cancelled)
     fixture_close(&f);
 }
 
+static int64_t await_then_yield_twice(void *arg)
+{
+    fixture *f = arg;
+    note_code(f, pl_await(f->futures[0]));
+    note_code(f, pl_yield());
+    note_code(f, pl_yield());
+    return 7;
+}
+
 /* test_cancel_both_task_and_inner_future */
 TEST_CASE(a_cancel_of_both_the_future_and_its_waiter_comes_once)
 {
@@ -695,16 +723,15 @@ TEST_CASE(a_cancel_of_both_the_future_and_its_waiter_comes_once)
     CHECK_EQ_INT(pl_task_cancel(f.tasks[0]), 1);
     CHECK_EQ_INT(finish_task(&f, f.tasks[0]), PL_ECANCELED);
     EXPECT_TRACE(&f, "PL_ECANCELED ");
+    drop_future(&f, 0);
+    new_future(&f, 0);
+    start_slot(&f, 1, await_then_yield_twice); /* and would see it come again */
+    turn(&f, 1);
+    CHECK_EQ_INT(pl_future_cancel(f.futures[0]), 1);
+    CHECK_EQ_INT(pl_task_cancel(f.tasks[1]), 1);
+    CHECK_EQ_INT(finish_task(&f, f.tasks[1]), 7);
+    EXPECT_TRACE(&f, "PL_ECANCELED PL_OK PL_OK ");
     fixture_close(&f);
-}
-
-static int64_t await_then_yield_twice(void *arg)
-{
-    fixture *f = arg;
-    note_code(f, pl_await(f->futures[0]));
-    note_code(f, pl_yield());
-    note_code(f, pl_yield());
-    return 7;
 }
 
 TEST_CASE(a_cancel_of_a_task_whose_future_just_became_done_ends_that_wait)
@@ -972,6 +999,7 @@ TEST_CASE(a_cancel_runs_down_from_task_to_task_to_future_and_its_answer_back)
     CHECK_EQ_INT(pl_task_cancel(f.tasks[1]), 1);
     CHECK_EQ_INT(pl_future_state(f.futures[0]), PL_CANCELLED);
     CHECK_EQ_INT(pl_task_cancelling(f.tasks[0]), 1);
+    CHECK_EQ_INT(pl_task_cancelling(f.tasks[1]), 1);
     turn(&f, 1);
     CHECK_EQ_INT(state_of(&f, 0), PL_CANCELLED);
     CHECK_EQ_INT(state_of(&f, 1), PL_PENDING);
@@ -1260,6 +1288,39 @@ TEST_CASE(a_sleep_until_the_past_gives_way_once)
     fixture_close(&f);
 }
 
+static int64_t sleep_by_slot(void *arg)
+{
+    fixture *f = arg;
+    int rc = pl_sleep(f->results[0]);
+    note(f, "b");
+    return rc;
+}
+
+/* test_sleep_zero */
+TEST_CASE(a_sleep_of_zero_or_less_gives_way_once)
+{
+    static const pl_duration delays[] = {0, -1, PL_SECONDS(-1), INT64_MIN};
+    fixture f;
+    REQUIRE(fixture_open(&f, t));
+    for (size_t i = 0; i < sizeof delays / sizeof delays[0]; i++) {
+        f.results[0] = delays[i];
+        f.tasks[0] = start_task(&f, sleep_by_slot, &f);
+        turn(&f, 1);
+        EXPECT_TRACE(&f, "");
+        turn(&f, 1);
+        EXPECT_TRACE(&f, "b ");
+        CHECK_EQ_INT(pl_future_result(pl_task_future(f.tasks[0])), PL_OK);
+        fixture_release_slots(&f);
+    }
+    fixture_close(&f);
+}
+
+static int64_t sleep_for_two(void *arg)
+{
+    (void)arg;
+    return pl_sleep(PL_MS(2));
+}
+
 /* test_sleep_cancel */
 TEST_CASE(a_cancelled_sleep_takes_its_timer_with_it)
 {
@@ -1274,6 +1335,13 @@ TEST_CASE(a_cancelled_sleep_takes_its_timer_with_it)
         pl_task_unref(f.tasks[0]);
         f.tasks[0] = NULL;
     }
+    f.results[0] = PL_MS(1);
+    start_slot(&f, 0, sleep_by_slot);
+    turn(&f, 1);
+    CHECK_EQ_INT(pl_task_cancel(f.tasks[0]), 1);
+    CHECK_EQ_INT(finish_task(&f, f.tasks[0]), PL_ECANCELED);
+    CHECK_EQ_INT(run_task(&f, sleep_for_two, &f), PL_OK); /* past the point at which it would have been due */
+    EXPECT_TRACE(&f, "b ");
     fixture_close(&f);
 }
 
@@ -1484,6 +1552,7 @@ TEST_SUITE(task, TEST_BACKENDS_ALL,
            CASE(a_cancel_taken_back_before_the_first_step_lets_it_run),
            CASE(a_cancel_wakes_a_task_that_sleeps),
            CASE(a_cancel_reaches_a_task_that_gives_way),
+           CASE(a_cancel_of_a_task_that_gives_way_ends_one_wait),
            CASE(a_cancel_cancels_the_future_that_is_awaited),
            CASE(a_task_whose_future_was_cancelled_by_another_ends_cancelled),
            CASE(a_cancel_of_both_the_future_and_its_waiter_comes_once),
@@ -1512,6 +1581,7 @@ TEST_SUITE(task, TEST_BACKENDS_ALL,
            CASE(a_sleep_is_never_short),
            CASE(sleepers_of_one_deadline_wake_in_the_order_they_came),
            CASE(a_sleep_until_the_past_gives_way_once),
+           CASE(a_sleep_of_zero_or_less_gives_way_once),
            CASE(a_cancelled_sleep_takes_its_timer_with_it),
            CASE(a_task_that_failed_and_was_never_awaited_is_reported_when_it_is_let_go),
            CASE(a_task_that_failed_and_was_awaited_is_not_reported),
