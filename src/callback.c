@@ -6,6 +6,7 @@
 
 #include "allocator.h"
 #include "loop.h"
+#include "remote.h"
 
 enum { PL__CALLS_KEPT = 1024 };
 
@@ -13,11 +14,17 @@ PL__STATIC_ASSERT(sizeof(pl__callback) * 4 <= sizeof(pl_callback) * 3, "pl_callb
 
 static void call_run(void *arg);
 
-void pl__callback_ready(pl__callback *callback, pl_loop *loop, pl_callback_fn *fn, void *arg)
+static void append(pl__callback *callback, pl_loop *loop, pl_callback_fn *fn, void *arg)
 {
     callback->fn = fn;
     callback->arg = arg;
     pl__list_push_back(&loop->ready, &callback->node);
+}
+
+void pl__callback_ready(pl__callback *callback, pl_loop *loop, pl_callback_fn *fn, void *arg)
+{
+    pl__remote_collect(loop->remote);
+    append(callback, loop, fn, arg);
 }
 
 int pl_callback_schedule(pl_callback *callback, pl_loop *loop, pl_callback_fn *fn, void *arg)
@@ -81,6 +88,7 @@ static int call_soon(pl_loop *loop, pl_callback_fn *fn, void *arg, pl_drop_fn *d
     call->fn = fn;
     call->arg = arg;
     call->drop = drop;
+    pl__remote_collect(loop->remote);
     pl__call_ready(loop, call);
     return PL_OK;
 }
@@ -96,7 +104,7 @@ int pl_call_soon(pl_loop *loop, pl_callback_fn *fn, void *arg, pl_drop_fn *drop)
 void pl__call_ready(pl_loop *loop, pl__call *call)
 {
     call->loop = loop;
-    pl__callback_ready(&call->callback, loop, call_run, call);
+    append(&call->callback, loop, call_run, call);
 }
 
 static void call_run(void *arg)

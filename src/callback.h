@@ -34,6 +34,7 @@ typedef struct pl__call {
     pl_drop_fn *drop;
 } pl__call;
 
+/* As pl__callback_ready, but for what has been posted and not been collected yet, which comes behind it. */
 void pl__call_ready(pl_loop *loop, pl__call *call);
 
 /* If the callback that is still to come at a loop's close is a call, drops it. */
