@@ -1111,6 +1111,52 @@ TEST_CASE(an_error_and_a_cancel_from_outside_are_both_delivered)
     fixture_close(&f);
 }
 
+static int64_t fail_when_told(void *arg)
+{
+    fixture *f = arg;
+    CHECK_EQ_INT(pl_await(f->futures[0]), 0);
+    return PL_EIO;
+}
+
+/* The body is cancelled from outside; while it cleans up a child fails. */
+static int64_t group_whose_child_fails_in_the_bodys_clean_up(void *arg)
+{
+    fixture *f = arg;
+    pl_group group = {0};
+    int rc;
+    begin(f, &group, PL_GROUP_FAIL_FAST);
+    spawn(f, fail_when_told);
+    rc = pl_sleep(PL_FOREVER);
+    note_code(f, rc);
+    CHECK_EQ_INT(pl_future_set_result(f->futures[0], 0), PL_OK);
+    note_code(f, pl_sleep(PL_FOREVER)); /* which the group's cancel ends */
+    return pl_group_end(&group, rc);
+}
+
+static int64_t await_the_first(void *arg)
+{
+    fixture *f = arg;
+    return pl_task_await(f->tasks[0]);
+}
+
+/* test_taskgroup_15, test_taskgroup_16 */
+TEST_CASE(a_childs_error_in_the_clean_up_of_a_cancelled_body_goes_before_the_cancel)
+{
+    for (int nested = 0; nested < 2; nested++) {
+        fixture f;
+        REQUIRE(fixture_open(&f, t));
+        new_future(&f, 0);
+        start_slot(&f, 0, group_whose_child_fails_in_the_bodys_clean_up);
+        start_slot(&f, 1, await_the_first);
+        turn(&f, 2);
+        CHECK_EQ_INT(pl_task_cancel(f.tasks[nested]), 1);
+        CHECK_EQ_INT(finish_task(&f, f.tasks[1]), PL_EIO);
+        EXPECT_TRACE(&f, "PL_ECANCELED PL_ECANCELED ");
+        CHECK_EQ_INT(pl_task_cancelling(f.tasks[0]), 1); /* the one from outside, and none of the group's */
+        fixture_close(&f);
+    }
+}
+
 static void cancel_when_last_child_ended(void *arg)
 {
     fixture *f = arg;
@@ -1629,6 +1675,7 @@ TEST_SUITE(group, TEST_BACKENDS_ALL,
            CASE(an_error_in_an_outer_group_cancels_the_inner_one),
            CASE(an_error_in_an_inner_group_goes_up_as_its_result),
            CASE(errors_in_both_of_two_nested_groups),
+           CASE(a_childs_error_in_the_clean_up_of_a_cancelled_body_goes_before_the_cancel),
            CASE(an_error_and_a_cancel_from_outside_are_both_delivered),
            CASE(a_cancel_that_comes_when_the_last_child_has_just_ended_is_not_lost),
            CASE(a_cancel_that_the_body_caught_does_not_cancel_the_children),

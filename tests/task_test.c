@@ -1223,6 +1223,48 @@ TEST_CASE(a_task_that_stops_the_loop_and_ends_has_ended)
     fixture_close(&f);
 }
 
+static void cancel_for_limit(void *arg)
+{
+    fixture *f = arg;
+    f->counts[0] = 1;
+    CHECK_EQ_INT(pl_task_cancel(f->tasks[0]), 1);
+}
+
+/* A limit made by hand, of cancel and uncancel: results[0] to sleep, results[1] the limit. */
+static int64_t limit_by_hand(void *arg)
+{
+    fixture *f = arg;
+    int rc;
+    CHECK_EQ_INT(pl_timer_start(&f->timers[0], NULL, f->results[1], cancel_for_limit, f), PL_OK);
+    rc = pl_sleep(f->results[0]);
+    (void)pl_timer_stop(&f->timers[0]);
+    if (f->counts[0] && pl_task_uncancel(pl_task_current()) == 0 && rc == PL_ECANCELED)
+        rc = PL_ETIMEDOUT;
+    note_code(f, rc);
+    return pl_sleep(0); /* code outside, which the limit does not touch */
+}
+
+/* test_uncancel_structured_blocks */
+TEST_CASE(a_cancel_that_is_taken_back_does_not_reach_what_follows)
+{
+    fixture f;
+    REQUIRE(fixture_open(&f, t));
+    f.results[0] = PL_FOREVER;
+    f.results[1] = PL_MS(1);
+    start_slot(&f, 0, limit_by_hand);
+    CHECK_EQ_INT(finish_task(&f, f.tasks[0]), PL_OK);
+    CHECK_EQ_INT(pl_task_cancelling(f.tasks[0]), 0);
+    fixture_release_slots(&f);
+    f.counts[0] = 0;
+    f.results[0] = 0;
+    f.results[1] = PL_SECONDS(3600);
+    start_slot(&f, 0, limit_by_hand);
+    CHECK_EQ_INT(finish_task(&f, f.tasks[0]), PL_OK);
+    CHECK_EQ_INT(pl_task_cancelling(f.tasks[0]), 0);
+    EXPECT_TRACE(&f, "PL_ETIMEDOUT PL_OK ");
+    fixture_close(&f);
+}
+
 /* --- Sleeping ----------------------------------------------------------------------------------------------------- */
 
 static int64_t sleep_and_check(void *arg)
@@ -1265,6 +1307,32 @@ TEST_CASE(sleepers_of_one_deadline_wake_in_the_order_they_came)
     for (int i = 0; i < FIXTURE_SLOTS; i++)
         CHECK_EQ_INT(finish_task(&f, f.tasks[i]), 0);
     CHECK_EQ_INT(f.counts[1], FIXTURE_SLOTS);
+    fixture_close(&f);
+}
+
+static int64_t sleep_shortly(void *arg)
+{
+    static const pl_duration delays[] = {PL_MS(10), PL_US(100), PL_US(1), 1, 0};
+    fixture *f = arg;
+    for (size_t i = 0; i < sizeof delays / sizeof delays[0]; i++) {
+        CHECK_EQ_INT(pl_sleep(delays[i]), PL_OK);
+        f->counts[0]++;
+    }
+    return 0;
+}
+
+/* test_timeout_rounding. For each sleep an iteration for its timer, and one for its task. */
+TEST_CASE(short_sleeps_take_two_iterations_each)
+{
+    fixture f;
+    int iterations = 0;
+    REQUIRE(fixture_open(&f, t));
+    start_slot(&f, 0, sleep_shortly);
+    turn(&f, 1);
+    while (state_of(&f, 0) == PL_PENDING && iterations++ < 1000)
+        CHECK_EQ_INT(pl_loop_run_once(f.loop, PL_FOREVER), PL_OK);
+    CHECK_EQ_INT(f.counts[0], 5);
+    CHECK(iterations <= 2 * f.counts[0]);
     fixture_close(&f);
 }
 
@@ -1581,6 +1649,8 @@ TEST_SUITE(task, TEST_BACKENDS_ALL,
            CASE(a_sleep_is_never_short),
            CASE(sleepers_of_one_deadline_wake_in_the_order_they_came),
            CASE(a_sleep_until_the_past_gives_way_once),
+           CASE(a_cancel_that_is_taken_back_does_not_reach_what_follows),
+           CASE(short_sleeps_take_two_iterations_each),
            CASE(a_sleep_of_zero_or_less_gives_way_once),
            CASE(a_cancelled_sleep_takes_its_timer_with_it),
            CASE(a_task_that_failed_and_was_never_awaited_is_reported_when_it_is_let_go),
