@@ -189,7 +189,7 @@ TEST_CASE(due_timers_run_after_what_was_ready_already)
 typedef struct reading {
     fixture f;
     pl_stream *client, *server;
-    pl_op op;
+    pl_op op, write;
     char byte;
 } reading;
 
@@ -199,20 +199,22 @@ static int64_t begin_reading(void *arg)
     REQUIRE_OR(connect_pair(&r->client, &r->server), return PL_EUNKNOWN);
     CHECK_EQ_INT(pl_read_start(&r->op, r->server, &r->byte, 1), PL_OK);
     CHECK_EQ_INT(pl_future_add_done_callback(pl_op_future(&r->op), &r->f.callbacks[0], note_a, &r->f), PL_OK);
-    return pl_write(r->client, "x", 1);
+    return 0;
 }
 
 static bool open_reading(reading *r, const test_context *t)
 {
     memset(r, 0, sizeof *r);
     REQUIRE_OR(fixture_open(&r->f, t), return false);
-    return CHECK_EQ_INT(run_task(&r->f, begin_reading, r), 0);
+    REQUIRE_EQ_INT_OR(run_task(&r->f, begin_reading, r), 0, return false);
+    return CHECK_EQ_INT(pl_write_start(&r->write, r->client, "x", 1), PL_OK);
 }
 
 static int64_t end_reading(void *arg)
 {
     reading *r = arg;
     CHECK_EQ_INT(pl_op_finish(&r->op), 1);
+    CHECK_EQ_INT(pl_op_await(&r->write), PL_OK);
     pl_stream_close(r->client);
     pl_stream_close(r->server);
     return 0;
