@@ -167,10 +167,13 @@ run_test()
     code=0
     if [ "$target" = proloop_abort_program ]; then
         timeout -s KILL "$limit_seconds" cmake -D "PROGRAM=$work/build/tests/$target" -D "CASE=${1##*.}" \
-            -P tests/aborts.cmake >"$work/output" 2>&1 || code=$?
+            -P "$root/tests/aborts.cmake" >"$work/output" 2>&1 || code=$?
     else
-        # The outer redirection is for what the shell itself says of a program that was stopped.
+        # The outer redirection is for what the shell itself says of a program that was stopped. Tests of files make
+        # theirs where they are.
         (
+            cd "$work"
+            # shellcheck disable=SC3045 # every shell of the systems this runs on has it
             ulimit -c 0
             timeout -s KILL "$limit_seconds" "$work/build/tests/$target" --gtest_filter="$1" >"$work/output" 2>&1
             exit "$?"
@@ -304,10 +307,9 @@ END
         { statement = statement == "" ? $0 : statement " " $0 }
         END {
             finish()
-            printf "\n%d statements", total
-            for (result in count)
-                printf "; %d %s", count[result], result
-            print "."
+            red = count["fails"] + count["stops the program"] + count["hangs"]
+            printf "\n%d statements: %d red (%d fail, %d stop the program, %d hang), %d not.\n", total, red, \
+                   count["fails"], count["stops the program"], count["hangs"], total - red
         }
     ' "$table"
 }
