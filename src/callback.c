@@ -6,6 +6,7 @@
 
 #include "allocator.h"
 #include "loop.h"
+#include "remote.h"
 
 enum { PL__CALLS_KEPT = 1024 };
 
@@ -13,7 +14,7 @@ PL__STATIC_ASSERT(sizeof(pl__callback) * 4 <= sizeof(pl_callback) * 3, "pl_callb
 
 static void call_run(void *arg);
 
-void pl__callback_ready(pl__callback *callback, pl_loop *loop, pl_callback_fn *fn, void *arg)
+static void append(pl__callback *callback, pl_loop *loop, pl_callback_fn *fn, void *arg)
 {
     callback->fn = fn;
     callback->arg = arg;
@@ -30,6 +31,12 @@ void pl__callback_fill(pl__callback *callback, pl_callback_fn *fn, void *arg, co
         callback->bindings = pl__bindings_copy();
 }
 
+void pl__callback_ready(pl__callback *callback, pl_loop *loop, pl_callback_fn *fn, void *arg)
+{
+    pl__remote_collect(loop->remote);
+    append(callback, loop, fn, arg);
+}
+
 int pl_callback_schedule_here(pl_callback *callback, pl_loop *loop, pl_callback_fn *fn, void *arg, const char *where)
 {
     if (!callback || !fn)
@@ -40,6 +47,7 @@ int pl_callback_schedule_here(pl_callback *callback, pl_loop *loop, pl_callback_
     if (pl__node_is_linked(&pl__callback_of(callback)->node))
         return PL_EBUSY;
     pl__callback_fill(pl__callback_of(callback), fn, arg, where);
+    pl__remote_collect(loop->remote);
     pl__list_push_back(&loop->ready, &pl__callback_of(callback)->node);
     return PL_OK;
 }
@@ -109,6 +117,7 @@ static int call_soon(pl_loop *loop, pl_callback_fn *fn, void *arg, pl_drop_fn *d
     call->drop = drop;
     pl__call_fill(call, where);
     call->embedded = false;
+    pl__remote_collect(loop->remote);
     pl__call_ready(loop, call);
     return PL_OK;
 }
@@ -130,7 +139,7 @@ void pl__call_fill(pl__call *call, const char *where)
 void pl__call_ready(pl_loop *loop, pl__call *call)
 {
     call->loop = loop;
-    pl__callback_ready(&call->callback, loop, call_run, call);
+    append(&call->callback, loop, call_run, call);
 }
 
 static void call_run(void *arg)

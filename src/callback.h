@@ -48,6 +48,7 @@ typedef struct pl__call {
     bool embedded; /* part of something of its poster's, whose memory it is again when fn or drop is called */
 } pl__call;
 
+/* As pl__callback_ready, but for what has been posted and not been collected yet, which comes behind it. */
 void pl__call_ready(pl_loop *loop, pl__call *call);
 
 /* Notes the present context, and where the call was asked for. Any thread. */

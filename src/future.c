@@ -3,6 +3,7 @@
 
 #include "allocator.h"
 #include "loop.h"
+#include "remote.h"
 #include "task.h"
 
 static void forget_callbacks(pl_future *future);
@@ -22,10 +23,12 @@ void pl__future_finish(pl_future *future, int64_t result)
     PL__CHECK(future->state == PL_PENDING);
     future->state = result == PL_ECANCELED ? PL_CANCELLED : PL_FINISHED;
     future->result = result;
-    if (future->loop->closed)
+    if (future->loop->closed) {
         forget_callbacks(future);
-    else
-        pl__list_move_all(&future->callbacks, &future->loop->ready);
+        return;
+    }
+    pl__remote_collect(future->loop->remote);
+    pl__list_move_all(&future->callbacks, &future->loop->ready);
 }
 
 /* Nobody will run them: they are their owners' again. */
@@ -195,6 +198,7 @@ int pl_future_add_done_callback_here(pl_future *future, pl_callback *callback, p
     if (pl__node_is_linked(&inner->node) || pl__future_is_busy(future))
         return PL_EBUSY;
     pl__callback_fill(inner, fn, arg, where);
+    pl__remote_collect(future->loop->remote);
     pl__list_push_back(pl__future_is_done(future) ? &future->loop->ready : &future->callbacks, &inner->node);
     return PL_OK;
 }

@@ -102,10 +102,9 @@ static void calls_ready(pl_loop *loop, pl__call *last)
     }
 }
 
-void pl__remote_collect(pl_remote *remote)
+void pl__remote_collect_calls(pl_remote *remote)
 {
-    if (pl__remote_has_calls(remote))
-        calls_ready(remote->loop, pl__atomic_pointer_exchange(&remote->inbox, NULL));
+    calls_ready(remote->loop, pl__atomic_pointer_exchange(&remote->inbox, NULL));
 }
 
 void pl__remote_close(pl_remote *remote)

@@ -27,12 +27,19 @@ int pl__remote_create(pl_remote **remote, pl_loop *loop);
  * loop's, which frees it as pl__allocate made it, unless it is embedded. PL_ECLOSED: it is the caller's still. */
 int pl__remote_post(pl_remote *remote, pl__call *call);
 
-/* Makes all that was posted ready. The loop's thread. */
-void pl__remote_collect(pl_remote *remote);
-
 static inline bool pl__remote_has_calls(const pl_remote *remote)
 {
     return pl__atomic_pointer_load_acquire(&remote->inbox) != NULL;
+}
+
+void pl__remote_collect_calls(pl_remote *remote);
+
+/* Makes all that was posted ready. The loop's thread, before each iteration's run, and before anything else becomes
+ * ready: then posts and what this thread makes ready are one queue, as in asyncio. */
+static inline void pl__remote_collect(pl_remote *remote)
+{
+    if (pl__remote_has_calls(remote))
+        pl__remote_collect_calls(remote);
 }
 
 /* From now on posting gets PL_ECLOSED. What was posted is made ready, to be dropped with the rest. */

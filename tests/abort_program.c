@@ -1,7 +1,7 @@
 /* What ends the program, on purpose, or leaves it damaged: one case in a process of its own, by its name.
  *
  * Each prints what it expects, so that aborts.cmake need not know the cases: "expect abort" or "expect interrupt" before
- * it goes wrong, and then nothing; or "passed" at its end.
+ * it goes wrong, and then nothing; or "passed" at its end, and "expect report 'TEXT'" if that is to be on standard error.
  */
 #include <stdbool.h>
 #include <stdio.h>
@@ -167,12 +167,14 @@ static int64_t return_with_operation(void *arg)
 /* --- Closing ---------------------------------------------------------------------------------------------------- */
 
 static int reports;
+static int left_behind; /* of them */
 
 static void count_report(pl_loop *loop, const pl_report *report, void *arg)
 {
     (void)loop;
     (void)arg;
     reports++;
+    left_behind += strstr(report->message, "is left behind") != NULL;
     (void)printf("report: %s, %s, task %s\n", report->message, pl_error_name(report->error),
                  report->task ? report->task : "none");
 }
@@ -301,8 +303,8 @@ static int close_with(pl_task_fn *fn)
     remote = pl_loop_remote(loop);
     (void)pl_call_soon_threadsafe(remote, run_one, NULL, drop_one);
     rc = pl_loop_close(loop);
-    if (rc != PL_ESTATE || reports < 1) {
-        (void)printf("close: %s, %d reports\n", pl_error_name(rc), reports);
+    if (rc != PL_ESTATE || left_behind < 1) {
+        (void)printf("close: %s, %d reports, %d of a task left behind\n", pl_error_name(rc), reports, left_behind);
         return 1;
     }
     /* The loop is gone all the same: its remote says so, and another one works. */
@@ -508,6 +510,43 @@ static int64_t end_queue_before_who_was_told_has_run(void *arg)
     return end_queue(true);
 }
 
+/* --- Reports ---------------------------------------------------------------------------------------------------- */
+
+static void report_again(pl_loop *loop, const pl_report *report, void *arg)
+{
+    const pl_report inner = {"made inside the handler", PL_EBUSY, 0, NULL, NULL};
+    (void)report;
+    ++*(int *)arg;
+    pl_loop_report(loop, &inner);
+}
+
+/* calls: how often the handler, if there is one, is called by a report. */
+static int report_with(pl_exception_handler_fn *handler, int calls)
+{
+    const pl_report report = {"made outside", PL_EIO, 5, "plumber", "house.c:7"};
+    pl_loop *loop = NULL;
+    int called = 0;
+    if (pl_loop_create(&loop, NULL) < 0 || pl_loop_set_exception_handler(loop, handler, &called) < 0)
+        return 2;
+    pl_loop_report(loop, &report);
+    if (called != calls || pl_loop_close(loop) < 0)
+        return 3;
+    (void)printf("passed\n");
+    return 0;
+}
+
+static int report_inside_the_handler(void)
+{
+    expect("report 'made inside the handler: .*PL_EBUSY'");
+    return report_with(report_again, 1);
+}
+
+static int report_without_a_handler(void)
+{
+    expect("report 'made outside: .*PL_EIO.*5.*plumber.*house.c:7'");
+    return report_with(NULL, 0);
+}
+
 /* --- The cases -------------------------------------------------------------------------------------------------- */
 
 typedef struct abort_case {
@@ -597,6 +636,8 @@ static const abort_case cases[] = {
     {"a_second_interrupt_in_one_run_of_a_runner_ends_the_program", NULL, interrupt_a_runner_twice},
     {"an_interrupt_between_two_runs_ends_the_program", NULL, interrupt_between_runs},
     {"an_interrupt_of_a_run_in_another_thread_ends_the_program", NULL, interrupt_a_run_in_another_thread},
+    {"a_report_inside_the_handler_goes_to_standard_error", NULL, report_inside_the_handler},
+    {"a_report_without_a_handler_goes_to_standard_error", NULL, report_without_a_handler},
 };
 
 int main(int argc, char **argv)

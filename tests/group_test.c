@@ -914,16 +914,28 @@ static int64_t group_with_failing_clean_up(void *arg)
     return pl_group_end(&group, pl_sleep(PL_FOREVER));
 }
 
+static int64_t ending_group_with_failing_clean_up(void *arg)
+{
+    fixture *f = arg;
+    pl_group group = {0};
+    begin(f, &group, PL_GROUP_FAIL_FAST);
+    spawn(f, fail_in_clean_up);
+    return pl_group_end(&group, 0);
+}
+
 /* test_taskgroup_08, test_taskgroup_12 */
 TEST_CASE(errors_go_before_a_cancel_from_outside)
 {
     fixture f;
     REQUIRE(fixture_open(&f, t));
     start_slot(&f, 0, group_with_failing_clean_up);
+    start_slot(&f, 1, ending_group_with_failing_clean_up);
     turn(&f, 2);
     CHECK_EQ_INT(pl_task_cancel(f.tasks[0]), 1);
     CHECK_EQ_INT(finish_task(&f, f.tasks[0]), PL_EPIPE);
     EXPECT_REPORTS(&f, "PL_EPIPE PL_EPIPE "); /* the other two */
+    CHECK_EQ_INT(pl_task_cancel(f.tasks[1]), 1);
+    CHECK_EQ_INT(finish_task(&f, f.tasks[1]), PL_EPIPE);
     fixture_close(&f);
 }
 
@@ -979,6 +991,25 @@ static int64_t group_with_slow_clean_up(void *arg)
     begin(f, &group, PL_GROUP_FAIL_FAST);
     spawn(f, ignore_then_await_second);
     return pl_group_end(&group, 0);
+}
+
+GROUP_CASE(cancelling_a_group_twice_is_cancelling_it_once)
+{
+    fixture *f = arg;
+    pl_group group = {0};
+    begin(f, &group, PL_GROUP_FAIL_FAST);
+    spawn_slot(f, 0, sleep_for_ever);
+    CHECK_EQ_INT(pl_yield(), PL_OK);
+    pl_group_cancel(&group);
+    pl_group_cancel(&group);
+    CHECK_EQ_INT(pl_yield(), PL_ECANCELED);
+    pl_group_cancel(&group);
+    CHECK_EQ_INT(pl_group_end(&group, PL_ECANCELED), PL_OK);
+    pl_group_cancel(&group);
+    EXPECT_TRACE(f, "PL_ECANCELED ");
+    CHECK_EQ_INT(pl_task_cancelling(f->tasks[0]), 0);
+    CHECK_EQ_INT(pl_task_cancelling(pl_task_current()), 0);
+    return pl_yield();
 }
 
 TEST_CASE(a_group_cancelled_again_while_it_ends_still_waits_for_its_children)
@@ -1144,6 +1175,52 @@ TEST_CASE(an_error_and_a_cancel_from_outside_are_both_delivered)
     EXPECT_TRACE(&f, "PL_EIO PL_ECANCELED ");
     CHECK_EQ_INT(result_of(&f, 1), 0);
     fixture_close(&f);
+}
+
+static int64_t fail_when_told(void *arg)
+{
+    fixture *f = arg;
+    CHECK_EQ_INT(pl_await(f->futures[0]), 0);
+    return PL_EIO;
+}
+
+/* The body is cancelled from outside; while it cleans up a child fails. */
+static int64_t group_whose_child_fails_in_the_bodys_clean_up(void *arg)
+{
+    fixture *f = arg;
+    pl_group group = {0};
+    int rc;
+    begin(f, &group, PL_GROUP_FAIL_FAST);
+    spawn(f, fail_when_told);
+    rc = pl_sleep(PL_FOREVER);
+    note_code(f, rc);
+    CHECK_EQ_INT(pl_future_set_result(f->futures[0], 0), PL_OK);
+    note_code(f, pl_sleep(PL_FOREVER)); /* which the group's cancel ends */
+    return pl_group_end(&group, rc);
+}
+
+static int64_t await_the_first(void *arg)
+{
+    fixture *f = arg;
+    return pl_task_await(f->tasks[0]);
+}
+
+/* test_taskgroup_15, test_taskgroup_16 */
+TEST_CASE(a_childs_error_in_the_clean_up_of_a_cancelled_body_goes_before_the_cancel)
+{
+    for (int nested = 0; nested < 2; nested++) {
+        fixture f;
+        REQUIRE(fixture_open(&f, t));
+        new_future(&f, 0);
+        start_slot(&f, 0, group_whose_child_fails_in_the_bodys_clean_up);
+        start_slot(&f, 1, await_the_first);
+        turn(&f, 2);
+        CHECK_EQ_INT(pl_task_cancel(f.tasks[nested]), 1);
+        CHECK_EQ_INT(finish_task(&f, f.tasks[1]), PL_EIO);
+        EXPECT_TRACE(&f, "PL_ECANCELED PL_ECANCELED ");
+        CHECK_EQ_INT(pl_task_cancelling(f.tasks[0]), 1); /* the one from outside, and none of the group's */
+        fixture_close(&f);
+    }
 }
 
 static void cancel_when_last_child_ended(void *arg)
@@ -1721,6 +1798,7 @@ TEST_SUITE(group, TEST_BACKENDS_ALL,
            CASE(an_error_of_the_body_cancels_the_children_of_a_supervising_group_too),
            CASE(a_cancel_of_the_body_does_not_reach_the_children_before_the_end),
            CASE(a_cancelled_group_ends_without_an_error),
+           CASE(cancelling_a_group_twice_is_cancelling_it_once),
            CASE(a_cancelled_group_keeps_the_result_of_a_body_that_ended_well),
            CASE(a_child_may_cancel_its_group_while_it_ends),
            CASE(a_callback_may_cancel_a_group_whose_body_waits),
@@ -1737,6 +1815,7 @@ TEST_SUITE(group, TEST_BACKENDS_ALL,
            CASE(an_error_in_an_outer_group_cancels_the_inner_one),
            CASE(an_error_in_an_inner_group_goes_up_as_its_result),
            CASE(errors_in_both_of_two_nested_groups),
+           CASE(a_childs_error_in_the_clean_up_of_a_cancelled_body_goes_before_the_cancel),
            CASE(an_error_and_a_cancel_from_outside_are_both_delivered),
            CASE(a_cancel_that_comes_when_the_last_child_has_just_ended_is_not_lost),
            CASE(a_cancel_that_the_body_caught_does_not_cancel_the_children),

@@ -3,6 +3,7 @@
 
 #include "fixture.h"
 #include "harness.h"
+#include "loopback.h"
 #include "threads.h"
 
 static void soon(fixture *f, pl_callback_fn *fn)
@@ -184,6 +185,63 @@ TEST_CASE(due_timers_run_after_what_was_ready_already)
     fixture_close(&f);
 }
 
+/* A connection with a byte under way to a read that was started. */
+typedef struct reading {
+    fixture f;
+    pl_stream *client, *server;
+    pl_op op, write;
+    char byte;
+} reading;
+
+static int64_t begin_reading(void *arg)
+{
+    reading *r = arg;
+    REQUIRE_OR(connect_pair(&r->client, &r->server), return PL_EUNKNOWN);
+    CHECK_EQ_INT(pl_read_start(&r->op, r->server, &r->byte, 1), PL_OK);
+    CHECK_EQ_INT(pl_future_add_done_callback(pl_op_future(&r->op), &r->f.callbacks[0], note_a, &r->f), PL_OK);
+    return 0;
+}
+
+static bool open_reading(reading *r, const test_context *t)
+{
+    memset(r, 0, sizeof *r);
+    REQUIRE_OR(fixture_open(&r->f, t), return false);
+    REQUIRE_EQ_INT_OR(run_task(&r->f, begin_reading, r), 0, return false);
+    return CHECK_EQ_INT(pl_write_start(&r->write, r->client, "x", 1), PL_OK);
+}
+
+static int64_t end_reading(void *arg)
+{
+    reading *r = arg;
+    CHECK_EQ_INT(pl_op_finish(&r->op), 1);
+    CHECK_EQ_INT(pl_op_await(&r->write), PL_OK);
+    pl_stream_close(r->client);
+    pl_stream_close(r->server);
+    return 0;
+}
+
+static void close_reading(reading *r)
+{
+    CHECK_EQ_INT(run_task(&r->f, end_reading, r), 0);
+    fixture_close(&r->f);
+}
+
+enum { TURNS_UNTIL_READ = 10000000 }; /* many more than a byte needs */
+
+/* A timer is due in each iteration, in that in which the byte comes too. */
+TEST_CASE(what_completed_runs_before_the_timers_that_are_due)
+{
+    reading r;
+    REQUIRE(open_reading(&r, t));
+    for (int i = 0; i < TURNS_UNTIL_READ && !strchr(r.f.trace, 'a'); i++) {
+        fixture_clear(&r.f);
+        CHECK_EQ_INT(pl_timer_start(&r.f.timers[0], r.f.loop, 0, note_b, &r.f), PL_OK);
+        turn(&r.f, 1);
+    }
+    EXPECT_TRACE(&r.f, "a b ");
+    close_reading(&r);
+}
+
 static void start_due_timer(void *arg)
 {
     fixture *f = arg;
@@ -306,6 +364,21 @@ TEST_CASE(stop_before_run_makes_exactly_one_iteration_that_does_not_wait)
     EXPECT_TRACE(&f, "first ");
     fixture_close(&f);
     CHECK_EQ_INT(f.drops, 1);
+}
+
+/* test_single_selecter_event_callback_after_stopping */
+TEST_CASE(what_completed_runs_once_in_the_iteration_that_stops)
+{
+    reading r;
+    REQUIRE(open_reading(&r, t));
+    for (int i = 0; i < TURNS_UNTIL_READ && r.f.trace[0] == '\0'; i++) {
+        CHECK_EQ_INT(pl_loop_stop(r.f.loop), PL_OK);
+        CHECK_EQ_INT(pl_loop_run_forever(r.f.loop), PL_OK);
+    }
+    EXPECT_TRACE(&r.f, "a ");
+    turn(&r.f, 2);
+    EXPECT_TRACE(&r.f, "");
+    close_reading(&r);
 }
 
 static void queue_stop(void *arg)
@@ -1071,6 +1144,39 @@ TEST_CASE(what_a_closed_loop_has_forgotten_is_idle)
     EXPECT_TRACE(&f, "");
 }
 
+/* The future keeps the loop's memory. */
+TEST_CASE(a_closed_loop_refuses_everything_and_drops_its_arguments)
+{
+    fixture f;
+    pl_future *future = NULL;
+    pl_task_options options = {.size = sizeof options, .drop = fixture_drop};
+    REQUIRE(fixture_open(&f, t));
+    options.loop = f.loop;
+    new_future(&f, 0);
+    CHECK_EQ_INT(pl_loop_close(f.loop), PL_OK);
+    CHECK_EQ_INT(pl_loop_close(f.loop), PL_OK);
+    CHECK_EQ_INT(pl_call_soon(f.loop, note_never, &f, fixture_drop), PL_ECLOSED);
+    CHECK_EQ_INT(f.drops, 1);
+    CHECK_EQ_INT(pl_spawn(NULL, never, &f, &options), PL_ECLOSED);
+    CHECK_EQ_INT(f.drops, 2);
+    CHECK_EQ_INT(pl_callback_schedule(&f.callbacks[0], f.loop, note_never, &f), PL_ECLOSED);
+    CHECK_EQ_INT(pl_timer_start(&f.timers[0], f.loop, 0, note_never, &f), PL_ECLOSED);
+    CHECK_EQ_INT(pl_timer_start_at(&f.timers[0], f.loop, 0, note_never, &f), PL_ECLOSED);
+    CHECK_EQ_INT(pl_future_create(&future, f.loop), PL_ECLOSED);
+    CHECK(future == NULL);
+    CHECK_EQ_INT(pl_future_add_done_callback(f.futures[0], &f.callbacks[0], note_never, &f), PL_ECLOSED);
+    CHECK_EQ_INT(pl_loop_run_once(f.loop, 0), PL_ECLOSED);
+    CHECK_EQ_INT(pl_loop_run_forever(f.loop), PL_ECLOSED);
+    CHECK_EQ_INT(pl_loop_run_until_complete(f.loop, f.futures[0]), PL_ECLOSED);
+    CHECK_EQ_INT(pl_loop_stop(f.loop), PL_ECLOSED);
+    CHECK_EQ_INT(pl_loop_set_exception_handler(f.loop, NULL, NULL), PL_ECLOSED);
+    CHECK_EQ_INT(pl_loop_time(f.loop), PL_EINVAL);
+    CHECK(pl_loop_remote(f.loop) == NULL);
+    CHECK(pl_loop_backend(f.loop) == NULL);
+    fixture_release_slots(&f);
+    EXPECT_TRACE(&f, "");
+}
+
 /* --- Reports ------------------------------------------------------------------------------------------------------ */
 
 TEST_CASE(a_report_reaches_the_handler_as_it_was_given)
@@ -1226,6 +1332,7 @@ TEST_SUITE(loop, TEST_BACKENDS_ALL,
            CASE(what_a_callback_adds_waits_for_the_next_iteration),
            CASE(a_callback_that_queues_itself_runs_once_an_iteration),
            CASE(due_timers_run_after_what_was_ready_already),
+           CASE(what_completed_runs_before_the_timers_that_are_due),
            CASE(a_timer_that_is_due_at_once_runs_in_the_next_iteration),
            CASE(run_once_does_not_wait_while_something_is_ready),
            CASE(run_once_with_nothing_to_do_returns_within_its_limit),
@@ -1233,6 +1340,7 @@ TEST_SUITE(loop, TEST_BACKENDS_ALL,
            CASE(the_clock_never_goes_back),
            CASE(stop_ends_the_run_after_the_present_iteration),
            CASE(stop_before_run_makes_exactly_one_iteration_that_does_not_wait),
+           CASE(what_completed_runs_once_in_the_iteration_that_stops),
            CASE(a_stop_is_used_up_by_one_run),
            CASE(a_callback_of_a_stopped_run_runs_once),
            CASE(run_until_complete_gives_the_result),
@@ -1266,6 +1374,7 @@ TEST_SUITE(loop, TEST_BACKENDS_ALL,
            CASE(a_drop_function_may_call_the_loop_that_closes),
            CASE(a_drop_function_may_stop_and_close_the_loop_that_closes),
            CASE(what_a_closed_loop_has_forgotten_is_idle),
+           CASE(a_closed_loop_refuses_everything_and_drops_its_arguments),
            CASE(a_report_reaches_the_handler_as_it_was_given),
            CASE(a_report_made_inside_the_handler_does_not_come_to_the_handler),
            CASE(without_a_handler_reports_go_to_standard_error),

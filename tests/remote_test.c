@@ -76,6 +76,27 @@ TEST_CASE(a_post_from_another_thread_wakes_a_loop_that_waits)
     fixture_close(&f);
 }
 
+/* One iteration is enough, however late the other thread comes: a hundred times, since now and then it is early. */
+TEST_CASE(a_loop_with_nothing_to_do_waits_for_a_post)
+{
+    fixture f;
+    pl_remote *remote;
+    REQUIRE(fixture_open(&f, t));
+    remote = pl_loop_remote(f.loop);
+    for (int i = 0; i < 100; i++) {
+        post one;
+        poster p = {.f = &f, .remote = remote, .posts = &one, .count = 1};
+        test_thread thread;
+        REQUIRE_OR(test_thread_start(&thread, post_all, &p), break);
+        CHECK_EQ_INT(pl_loop_run_once(f.loop, PL_FOREVER), PL_OK);
+        CHECK_EQ_INT(p.runs, 1);
+        test_thread_join(&thread);
+        turn(&f, 1); /* a post that a failure left behind */
+    }
+    pl_remote_unref(remote);
+    fixture_close(&f);
+}
+
 TEST_CASE(posts_of_many_threads_all_arrive_each_threads_in_order)
 {
     const int count = scaled(20000);
@@ -123,6 +144,12 @@ TEST_CASE(posts_run_first_in_first_out_in_the_next_iteration)
     CHECK_EQ_INT(f.drops, 0);
 }
 
+static int64_t note_from_task(void *arg)
+{
+    note(arg, "task");
+    return 0;
+}
+
 static void mix_posts(void *arg)
 {
     fixture *f = arg;
@@ -130,20 +157,82 @@ static void mix_posts(void *arg)
     CHECK_EQ_INT(pl_call_soon(NULL, note_a, f, NULL), PL_OK);
     CHECK_EQ_INT(pl_call_soon_threadsafe(remote, note_b, f, NULL), PL_OK);
     CHECK_EQ_INT(pl_call_soon(NULL, note_c, f, NULL), PL_OK);
+    CHECK_EQ_INT(pl_call_soon_threadsafe(remote, note_d, f, NULL), PL_OK);
+    CHECK_EQ_INT(pl_callback_schedule(&f->callbacks[0], NULL, note_a, f), PL_OK);
+    CHECK_EQ_INT(pl_call_soon_threadsafe(remote, note_b, f, NULL), PL_OK);
+    start_slot(f, 0, note_from_task);
+    CHECK_EQ_INT(pl_call_soon_threadsafe(remote, note_c, f, NULL), PL_OK);
+    CHECK_EQ_INT(pl_future_set_result(f->futures[0], 1), PL_OK); /* calls d */
+    CHECK_EQ_INT(pl_call_soon_threadsafe(remote, note_a, f, NULL), PL_OK);
+    CHECK_EQ_INT(pl_future_add_done_callback(f->futures[0], &f->callbacks[2], note_b, f), PL_OK);
     pl_remote_unref(remote);
 }
 
-/* call_soon_threadsafe is "append, then wake"; what it appends to need not be the ready queue itself. */
-TEST_CASE(posts_of_the_loops_own_thread_run_in_the_next_iteration_too)
+/* test_call_soon_threadsafe_same_thread */
+TEST_CASE(posts_and_what_the_loops_thread_makes_ready_are_one_queue)
+{
+    fixture f;
+    pl_remote *remote;
+    REQUIRE(fixture_open(&f, t));
+    new_future(&f, 0);
+    CHECK_EQ_INT(pl_future_add_done_callback(f.futures[0], &f.callbacks[1], note_d, &f), PL_OK);
+    remote = pl_loop_remote(f.loop);
+    CHECK_EQ_INT(pl_call_soon(f.loop, note_a, &f, NULL), PL_OK);
+    CHECK_EQ_INT(pl_call_soon_threadsafe(remote, note_b, &f, NULL), PL_OK);
+    CHECK_EQ_INT(pl_call_soon(f.loop, note_c, &f, NULL), PL_OK);
+    pl_remote_unref(remote);
+    CHECK_EQ_INT(pl_call_soon(f.loop, mix_posts, &f, NULL), PL_OK);
+    turn(&f, 1);
+    EXPECT_TRACE(&f, "a b c ");
+    turn(&f, 1);
+    EXPECT_TRACE(&f, "a b c d a b task c d a b ");
+    fixture_close(&f);
+}
+
+static int64_t post_and_yield(void *arg)
+{
+    fixture *f = arg;
+    pl_remote *remote = pl_loop_remote(f->loop);
+    CHECK_EQ_INT(pl_call_soon_threadsafe(remote, note_a, f, NULL), PL_OK);
+    CHECK_EQ_INT(pl_yield(), PL_OK);
+    note(f, "yielded");
+    pl_remote_unref(remote);
+    return 0;
+}
+
+TEST_CASE(a_task_that_gives_way_goes_on_behind_what_was_posted)
 {
     fixture f;
     REQUIRE(fixture_open(&f, t));
-    CHECK_EQ_INT(pl_call_soon(f.loop, mix_posts, &f, NULL), PL_OK);
+    CHECK_EQ_INT(run_task(&f, post_and_yield, &f), 0);
+    EXPECT_TRACE(&f, "a yielded ");
+    fixture_close(&f);
+}
+
+typedef struct early_post {
+    fixture *f;
+    pl_remote *remote;
+} early_post;
+
+static void post_first(void *arg)
+{
+    early_post *p = arg;
+    CHECK_EQ_INT(pl_call_soon_threadsafe(p->remote, note_a, p->f, NULL), PL_OK);
+}
+
+/* test_call_soon_threadsafe */
+TEST_CASE(a_post_of_another_thread_that_came_first_runs_first)
+{
+    fixture f;
+    early_post p = {.f = &f};
+    REQUIRE(fixture_open(&f, t));
     turn(&f, 1);
-    EXPECT_TRACE(&f, "");
+    p.remote = pl_loop_remote(f.loop);
+    REQUIRE(test_in_thread(post_first, &p));
+    CHECK_EQ_INT(pl_call_soon(f.loop, note_b, &f, NULL), PL_OK);
     turn(&f, 1);
-    CHECK_EQ_INT(strlen(f.trace), strlen("a b c "));
-    CHECK(strstr(f.trace, "b ") != NULL);
+    EXPECT_TRACE(&f, "a b ");
+    pl_remote_unref(p.remote);
     fixture_close(&f);
 }
 
@@ -452,9 +541,12 @@ TEST_CASE(two_loops_in_two_threads_wake_each_other)
 
 TEST_SUITE(remote, TEST_BACKENDS_ALL,
            CASE(a_post_from_another_thread_wakes_a_loop_that_waits),
+           CASE(a_loop_with_nothing_to_do_waits_for_a_post),
            CASE(posts_of_many_threads_all_arrive_each_threads_in_order),
            CASE(posts_run_first_in_first_out_in_the_next_iteration),
-           CASE(posts_of_the_loops_own_thread_run_in_the_next_iteration_too),
+           CASE(posts_and_what_the_loops_thread_makes_ready_are_one_queue),
+           CASE(a_task_that_gives_way_goes_on_behind_what_was_posted),
+           CASE(a_post_of_another_thread_that_came_first_runs_first),
            CASE(a_post_that_posts_itself_runs_at_most_once_an_iteration),
            CASE(posts_do_not_starve_while_there_is_ready_work),
            CASE(no_function_to_post_is_refused_and_the_argument_dropped),

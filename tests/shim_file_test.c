@@ -208,6 +208,41 @@ TEST_CASE(a_read_that_takes_long_is_waited_for)
     end();
 }
 
+static int64_t read_the_file(void *arg)
+{
+    memset(data, 0, sizeof data);
+    CHECK_EQ_INT(pl_file_read(arg, data, sizeof data, 0), SIZE);
+    CHECK(pattern_holds(data, sizeof data, 0));
+    CHECK_EQ_INT(pl_yield(), PL_ECANCELED);
+    CHECK_EQ_INT(pl_yield(), PL_OK);
+    return 7;
+}
+
+static void cancel_a_reader(void)
+{
+    pl_file *file = NULL;
+    pl_task *reader = NULL;
+    if (!CHECK_EQ_INT(pl_file_open(&file, ROOT "/a", NULL), PL_OK))
+        return;
+    shims_hold(SHIM_READ);
+    CHECK_EQ_INT(pl_spawn(&reader, read_the_file, file, NULL), PL_OK);
+    wait_until_held(SHIM_READ, 1);
+    CHECK_EQ_INT(pl_task_cancel(reader), 1);
+    shims_release(SHIM_READ);
+    CHECK_EQ_INT(pl_task_await(reader), 7);
+    pl_task_unref(reader);
+    pl_file_close(file);
+}
+
+TEST_CASE(who_is_cancelled_while_a_read_moves_data_gets_that_and_the_cancel_at_the_next_wait)
+{
+    REQUIRE(begin());
+    shims_begin();
+    loopback_run(t, cancel_a_reader, NULL);
+    shims_end();
+    end();
+}
+
 static void leave_a_read(void)
 {
     pl_file *file = NULL;
@@ -258,4 +293,5 @@ TEST_SUITE(shim_file, TEST_BACKENDS_REAL,
            CASE(an_open_that_takes_long_is_abandoned_and_closed_later),
            CASE(closing_the_loop_does_not_wait_for_an_open),
            CASE(a_read_that_takes_long_is_waited_for),
+           CASE(who_is_cancelled_while_a_read_moves_data_gets_that_and_the_cancel_at_the_next_wait),
            CASE(closing_the_loop_waits_for_a_read))

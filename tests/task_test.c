@@ -732,6 +732,25 @@ TEST_CASE(a_cancel_reaches_a_task_that_gives_way)
     fixture_close(&f);
 }
 
+static int64_t yield_three_times(void *arg)
+{
+    for (int i = 0; i < 3; i++)
+        note_code(arg, pl_yield());
+    return 7;
+}
+
+TEST_CASE(a_cancel_of_a_task_that_gives_way_ends_one_wait)
+{
+    fixture f;
+    REQUIRE(fixture_open(&f, t));
+    start_slot(&f, 0, yield_three_times);
+    turn(&f, 1);
+    CHECK_EQ_INT(pl_task_cancel(f.tasks[0]), 1);
+    CHECK_EQ_INT(finish_task(&f, f.tasks[0]), 7);
+    EXPECT_TRACE(&f, "PL_ECANCELED PL_OK PL_OK ");
+    fixture_close(&f);
+}
+
 /* test_task_cancel_waiter_future */
 TEST_CASE(a_cancel_cancels_the_future_that_is_awaited)
 {
@@ -763,6 +782,15 @@ TEST_CASE(a_task_whose_future_was_cancelled_by_another_ends_cancelled)
     fixture_close(&f);
 }
 
+static int64_t await_then_yield_twice(void *arg)
+{
+    fixture *f = arg;
+    note_code(f, pl_await(f->futures[0]));
+    note_code(f, pl_yield());
+    note_code(f, pl_yield());
+    return 7;
+}
+
 /* test_cancel_both_task_and_inner_future */
 TEST_CASE(a_cancel_of_both_the_future_and_its_waiter_comes_once)
 {
@@ -775,16 +803,15 @@ TEST_CASE(a_cancel_of_both_the_future_and_its_waiter_comes_once)
     CHECK_EQ_INT(pl_task_cancel(f.tasks[0]), 1);
     CHECK_EQ_INT(finish_task(&f, f.tasks[0]), PL_ECANCELED);
     EXPECT_TRACE(&f, "PL_ECANCELED ");
+    drop_future(&f, 0);
+    new_future(&f, 0);
+    start_slot(&f, 1, await_then_yield_twice); /* and would see it come again */
+    turn(&f, 1);
+    CHECK_EQ_INT(pl_future_cancel(f.futures[0]), 1);
+    CHECK_EQ_INT(pl_task_cancel(f.tasks[1]), 1);
+    CHECK_EQ_INT(finish_task(&f, f.tasks[1]), 7);
+    EXPECT_TRACE(&f, "PL_ECANCELED PL_OK PL_OK ");
     fixture_close(&f);
-}
-
-static int64_t await_then_yield_twice(void *arg)
-{
-    fixture *f = arg;
-    note_code(f, pl_await(f->futures[0]));
-    note_code(f, pl_yield());
-    note_code(f, pl_yield());
-    return 7;
 }
 
 TEST_CASE(a_cancel_of_a_task_whose_future_just_became_done_ends_that_wait)
@@ -872,6 +899,26 @@ TEST_CASE(a_task_may_catch_its_cancel_and_return_something_else)
     CHECK_EQ_INT(pl_future_state(f.futures[1]), PL_CANCELLED);
     CHECK_EQ_INT(finish_task(&f, f.tasks[0]), 42);
     CHECK_EQ_INT(state_of(&f, 0), PL_FINISHED);
+    fixture_close(&f);
+}
+
+static int64_t return_five(void *arg)
+{
+    (void)arg;
+    return 5;
+}
+
+TEST_CASE(cancelling_a_task_that_is_done_has_no_effect)
+{
+    fixture f;
+    REQUIRE(fixture_open(&f, t));
+    start_slot(&f, 0, return_five);
+    turn(&f, 1);
+    CHECK_EQ_INT(pl_task_cancel(f.tasks[0]), 0);
+    CHECK_EQ_INT(pl_future_cancel(pl_task_future(f.tasks[0])), 0);
+    CHECK_EQ_INT(pl_task_cancelling(f.tasks[0]), 0);
+    CHECK_EQ_INT(state_of(&f, 0), PL_FINISHED);
+    CHECK_EQ_INT(finish_task(&f, f.tasks[0]), 5);
     fixture_close(&f);
 }
 
@@ -1032,6 +1079,7 @@ TEST_CASE(a_cancel_runs_down_from_task_to_task_to_future_and_its_answer_back)
     CHECK_EQ_INT(pl_task_cancel(f.tasks[1]), 1);
     CHECK_EQ_INT(pl_future_state(f.futures[0]), PL_CANCELLED);
     CHECK_EQ_INT(pl_task_cancelling(f.tasks[0]), 1);
+    CHECK_EQ_INT(pl_task_cancelling(f.tasks[1]), 1);
     turn(&f, 1);
     CHECK_EQ_INT(state_of(&f, 0), PL_CANCELLED);
     CHECK_EQ_INT(state_of(&f, 1), PL_PENDING);
@@ -1255,6 +1303,48 @@ TEST_CASE(a_task_that_stops_the_loop_and_ends_has_ended)
     fixture_close(&f);
 }
 
+static void cancel_for_limit(void *arg)
+{
+    fixture *f = arg;
+    f->counts[0] = 1;
+    CHECK_EQ_INT(pl_task_cancel(f->tasks[0]), 1);
+}
+
+/* A limit made by hand, of cancel and uncancel: results[0] to sleep, results[1] the limit. */
+static int64_t limit_by_hand(void *arg)
+{
+    fixture *f = arg;
+    int rc;
+    CHECK_EQ_INT(pl_timer_start(&f->timers[0], NULL, f->results[1], cancel_for_limit, f), PL_OK);
+    rc = pl_sleep(f->results[0]);
+    (void)pl_timer_stop(&f->timers[0]);
+    if (f->counts[0] && pl_task_uncancel(pl_task_current()) == 0 && rc == PL_ECANCELED)
+        rc = PL_ETIMEDOUT;
+    note_code(f, rc);
+    return pl_sleep(0); /* code outside, which the limit does not touch */
+}
+
+/* test_uncancel_structured_blocks */
+TEST_CASE(a_cancel_that_is_taken_back_does_not_reach_what_follows)
+{
+    fixture f;
+    REQUIRE(fixture_open(&f, t));
+    f.results[0] = PL_FOREVER;
+    f.results[1] = PL_MS(1);
+    start_slot(&f, 0, limit_by_hand);
+    CHECK_EQ_INT(finish_task(&f, f.tasks[0]), PL_OK);
+    CHECK_EQ_INT(pl_task_cancelling(f.tasks[0]), 0);
+    fixture_release_slots(&f);
+    f.counts[0] = 0;
+    f.results[0] = 0;
+    f.results[1] = PL_SECONDS(3600);
+    start_slot(&f, 0, limit_by_hand);
+    CHECK_EQ_INT(finish_task(&f, f.tasks[0]), PL_OK);
+    CHECK_EQ_INT(pl_task_cancelling(f.tasks[0]), 0);
+    EXPECT_TRACE(&f, "PL_ETIMEDOUT PL_OK ");
+    fixture_close(&f);
+}
+
 /* --- Sleeping ----------------------------------------------------------------------------------------------------- */
 
 static int64_t sleep_and_check(void *arg)
@@ -1300,6 +1390,32 @@ TEST_CASE(sleepers_of_one_deadline_wake_in_the_order_they_came)
     fixture_close(&f);
 }
 
+static int64_t sleep_shortly(void *arg)
+{
+    static const pl_duration delays[] = {PL_MS(10), PL_US(100), PL_US(1), 1, 0};
+    fixture *f = arg;
+    for (size_t i = 0; i < sizeof delays / sizeof delays[0]; i++) {
+        CHECK_EQ_INT(pl_sleep(delays[i]), PL_OK);
+        f->counts[0]++;
+    }
+    return 0;
+}
+
+/* test_timeout_rounding. For each sleep an iteration for its timer, and one for its task. */
+TEST_CASE(short_sleeps_take_two_iterations_each)
+{
+    fixture f;
+    int iterations = 0;
+    REQUIRE(fixture_open(&f, t));
+    start_slot(&f, 0, sleep_shortly);
+    turn(&f, 1);
+    while (state_of(&f, 0) == PL_PENDING && iterations++ < 1000)
+        CHECK_EQ_INT(pl_loop_run_once(f.loop, PL_FOREVER), PL_OK);
+    CHECK_EQ_INT(f.counts[0], 5);
+    CHECK(iterations <= 2 * f.counts[0]);
+    fixture_close(&f);
+}
+
 static int64_t sleep_in_the_past(void *arg)
 {
     fixture *f = arg;
@@ -1320,6 +1436,39 @@ TEST_CASE(a_sleep_until_the_past_gives_way_once)
     fixture_close(&f);
 }
 
+static int64_t sleep_by_slot(void *arg)
+{
+    fixture *f = arg;
+    int rc = pl_sleep(f->results[0]);
+    note(f, "b");
+    return rc;
+}
+
+/* test_sleep_zero */
+TEST_CASE(a_sleep_of_zero_or_less_gives_way_once)
+{
+    static const pl_duration delays[] = {0, -1, PL_SECONDS(-1), INT64_MIN};
+    fixture f;
+    REQUIRE(fixture_open(&f, t));
+    for (size_t i = 0; i < sizeof delays / sizeof delays[0]; i++) {
+        f.results[0] = delays[i];
+        f.tasks[0] = start_task(&f, sleep_by_slot, &f);
+        turn(&f, 1);
+        EXPECT_TRACE(&f, "");
+        turn(&f, 1);
+        EXPECT_TRACE(&f, "b ");
+        CHECK_EQ_INT(pl_future_result(pl_task_future(f.tasks[0])), PL_OK);
+        fixture_release_slots(&f);
+    }
+    fixture_close(&f);
+}
+
+static int64_t sleep_for_two(void *arg)
+{
+    (void)arg;
+    return pl_sleep(PL_MS(2));
+}
+
 /* test_sleep_cancel */
 TEST_CASE(a_cancelled_sleep_takes_its_timer_with_it)
 {
@@ -1334,6 +1483,13 @@ TEST_CASE(a_cancelled_sleep_takes_its_timer_with_it)
         pl_task_unref(f.tasks[0]);
         f.tasks[0] = NULL;
     }
+    f.results[0] = PL_MS(1);
+    start_slot(&f, 0, sleep_by_slot);
+    turn(&f, 1);
+    CHECK_EQ_INT(pl_task_cancel(f.tasks[0]), 1);
+    CHECK_EQ_INT(finish_task(&f, f.tasks[0]), PL_ECANCELED);
+    CHECK_EQ_INT(run_task(&f, sleep_for_two, &f), PL_OK); /* past the point at which it would have been due */
+    EXPECT_TRACE(&f, "b ");
     fixture_close(&f);
 }
 
@@ -1666,12 +1822,14 @@ TEST_SUITE(task, TEST_BACKENDS_ALL,
            CASE(a_cancel_taken_back_before_the_first_step_lets_it_run),
            CASE(a_cancel_wakes_a_task_that_sleeps),
            CASE(a_cancel_reaches_a_task_that_gives_way),
+           CASE(a_cancel_of_a_task_that_gives_way_ends_one_wait),
            CASE(a_cancel_cancels_the_future_that_is_awaited),
            CASE(a_task_whose_future_was_cancelled_by_another_ends_cancelled),
            CASE(a_cancel_of_both_the_future_and_its_waiter_comes_once),
            CASE(a_cancel_of_a_task_whose_future_just_became_done_ends_that_wait),
            CASE(a_cancel_taken_back_before_the_step_leaves_the_result),
            CASE(a_cancel_of_a_task_whose_sleep_just_ended_comes_once),
+           CASE(cancelling_a_task_that_is_done_has_no_effect),
            CASE(a_task_may_catch_its_cancel_and_return_something_else),
            CASE(a_cancel_is_an_edge_the_next_wait_is_not_cancelled),
            CASE(each_cancel_ends_one_wait),
@@ -1693,6 +1851,9 @@ TEST_SUITE(task, TEST_BACKENDS_ALL,
            CASE(a_sleep_is_never_short),
            CASE(sleepers_of_one_deadline_wake_in_the_order_they_came),
            CASE(a_sleep_until_the_past_gives_way_once),
+           CASE(a_cancel_that_is_taken_back_does_not_reach_what_follows),
+           CASE(short_sleeps_take_two_iterations_each),
+           CASE(a_sleep_of_zero_or_less_gives_way_once),
            CASE(a_cancelled_sleep_takes_its_timer_with_it),
            CASE(a_task_that_failed_and_was_never_awaited_is_reported_when_it_is_let_go),
            CASE(a_task_that_failed_and_was_awaited_is_not_reported),

@@ -630,6 +630,7 @@ TIMEOUT_CASE(a_limit_can_be_used_again_after_its_end)
     for (int i = 0; i < 3; i++) {
         begin(&limit, i == 1 ? 0 : PL_SECONDS(3600));
         CHECK_EQ_INT(pl_timeout_end(&limit, pl_yield()), i == 1 ? PL_ETIMEDOUT : PL_OK);
+        CHECK_EQ_INT(pl_timeout_expired(&limit), i == 1);
     }
     return 0;
 }

@@ -335,6 +335,49 @@ TEST_CASE(run_once_wakes_for_a_timer_within_its_limit)
     fixture_close(&f);
 }
 
+/* The simulated clock stands at the deadline when the wait for it ends; a real one may be past it. */
+TEST_CASE(a_timer_is_due_when_its_deadline_is_reached)
+{
+    fixture f;
+    REQUIRE(fixture_open(&f, t));
+    start_at(&f, 0, pl_loop_time(f.loop) + PL_MS(1), note_a);
+    CHECK_EQ_INT(pl_loop_run_once(f.loop, PL_FOREVER), PL_OK);
+    EXPECT_TRACE(&f, "a ");
+    fixture_close(&f);
+}
+
+/* test__run_once */
+TEST_CASE(a_stopped_timer_does_not_end_the_wait_for_the_next)
+{
+    fixture f;
+    REQUIRE(fixture_open(&f, t));
+    start(&f, 0, PL_MS(1), note_a);
+    start(&f, 1, PL_MS(5), note_b);
+    CHECK_EQ_INT(pl_timer_stop(&f.timers[0]), 1);
+    CHECK_EQ_INT(pl_loop_run_once(f.loop, PL_FOREVER), PL_OK);
+    EXPECT_TRACE(&f, "b ");
+    fixture_close(&f);
+}
+
+static void note_and_call_soon(void *arg)
+{
+    note(arg, "timer");
+    CHECK_EQ_INT(pl_call_soon(NULL, note_a, arg, NULL), PL_OK);
+}
+
+/* test__run_once_schedule_handle */
+TEST_CASE(what_a_timer_adds_waits_for_the_next_iteration)
+{
+    fixture f;
+    REQUIRE(fixture_open(&f, t));
+    start(&f, 0, -1, note_and_call_soon);
+    turn(&f, 1);
+    EXPECT_TRACE(&f, "timer ");
+    turn(&f, 1);
+    EXPECT_TRACE(&f, "a ");
+    fixture_close(&f);
+}
+
 TEST_CASE(a_million_timers_can_be_alive)
 {
     const int count = scaled(1000000);
@@ -467,6 +510,9 @@ TEST_SUITE(timer, TEST_BACKENDS_ALL,
            CASE(a_timer_may_free_itself_when_it_runs),
            CASE(a_timer_that_restarts_itself_at_once_runs_once_an_iteration),
            CASE(run_once_wakes_for_a_timer_within_its_limit),
+           CASE(a_timer_is_due_when_its_deadline_is_reached),
+           CASE(a_stopped_timer_does_not_end_the_wait_for_the_next),
+           CASE(what_a_timer_adds_waits_for_the_next_iteration),
            CASE(a_million_timers_can_be_alive),
            CASE(a_loop_can_be_closed_with_many_timers_alive),
            CASE(random_starts_and_stops_run_in_the_order_of_deadline_and_start))
