@@ -9,6 +9,7 @@
 #include <proloop/loop.h>
 #include <proloop/net.h>
 #include <proloop/op.h>
+#include <proloop/process_pool.h>
 #include <proloop/run.h>
 #include <proloop/stream.h>
 #include <proloop/task.h>
