@@ -217,15 +217,15 @@ struct pl_process_pool {
     size_t jobs_per_process;
     size_t worker_count;
     worker *workers;
-    pl__mutex mutex;         /* guards what follows */
-    pl__condition work;      /* there is a job, or the pool closes */
-    pl__condition progress;  /* while closing: no job runs any more; closed */
-    pl__list queue;          /* of jobs */
-    size_t queued;           /* jobs in it */
-    size_t running;          /* jobs that a worker has */
-    size_t started;          /* workers whose thread runs */
-    size_t waiting;          /* of those, without a job */
-    size_t processes;        /* workers with a process */
+    pl__mutex mutex;        /* guards what follows */
+    pl__condition work;     /* there is a job, or the pool closes */
+    pl__condition progress; /* while closing: no job runs any more; closed */
+    pl__list queue;         /* of jobs */
+    size_t queued;          /* jobs in it */
+    size_t running;         /* jobs that a worker has */
+    size_t started;         /* workers whose thread runs */
+    size_t waiting;         /* of those, without a job */
+    size_t processes;       /* workers with a process */
     uint64_t restarts;
     uint8_t state;
 };

@@ -81,7 +81,8 @@ PL_API void pl_process_pool_unref(pl_process_pool *pool);
 
 /** Ends a pool: new jobs get PL_ECLOSED, and so do the futures of those that have not begun. Waits for those that run,
  *  `limit` at most (0: not at all; PL_FOREVER); what runs then is killed, and its futures get PL_ECLOSED. Blocks the
- *  thread meanwhile, and until the worker processes have ended. Any thread.
+ *  thread meanwhile, and until the worker processes have ended: those without a job have two seconds to exit by
+ *  themselves. Any thread.
  *  @return PL_OK, also if it was ended before; PL_ETIMEDOUT: jobs were killed; PL_EINVAL.
  *  asyncio: Executor.shutdown. */
 PL_API int pl_process_pool_shutdown(pl_process_pool *pool, pl_duration limit);
