@@ -67,10 +67,10 @@ void pl__child_remember_program(const char *name)
 static const char *executable(void)
 {
 #if defined(__linux__)
-    return "/proc/self/exe";
-#else
-    return program;
+    if (access("/proc/self/exe", X_OK) == 0)
+        return "/proc/self/exe";
 #endif
+    return program;
 }
 
 size_t pl__child_processors(void)
