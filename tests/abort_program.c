@@ -1,4 +1,5 @@
-/* What ends the program, on purpose, or leaves it damaged: one case in a process of its own, by its name.
+/* What ends the program, on purpose, or leaves it damaged, or can be done but once: one case in a process of its own, by
+ * its name.
  *
  * Each prints what it expects, so that aborts.cmake need not know the cases: "expect abort" or "expect interrupt" before
  * it goes wrong, and then nothing; or "passed" at its end, and "expect report 'TEXT'" if that is to be on standard error.
@@ -547,6 +548,73 @@ static int report_without_a_handler(void)
     return report_with(NULL, 0);
 }
 
+/* --- What is set once per process ------------------------------------------------------------------------------- */
+
+static int64_t answer_nothing(const void *input, size_t size, pl_process_output *output)
+{
+    (void)input;
+    (void)size;
+    (void)output;
+    return 0;
+}
+
+static int make_pool(void)
+{
+    pl_process_pool *pool = NULL;
+    int result = pl_process_pool_create(&pool, NULL);
+    pl_process_pool_unref(pool);
+    return result;
+}
+
+static int fill_the_functions(void)
+{
+    char name[] = "aa";
+    for (int i = 1; i < 64; i++) { /* there is one */
+        name[0] = (char)('a' + i / 8);
+        name[1] = (char)('a' + i % 8);
+        if (pl_process_register(name, answer_nothing) != PL_OK)
+            return PL_EUNKNOWN;
+    }
+    return pl_process_register("one more", answer_nothing);
+}
+
+static int mistakes;
+
+static void expect_code(int result, int expected, const char *what)
+{
+    if (result != expected) {
+        (void)printf("%s: %s\n", what, pl_error_name(result));
+        mistakes++;
+    }
+}
+
+#define EXPECT_CODE(call, expected) expect_code((call), (expected), #call)
+
+static int register_functions(void)
+{
+    char *no_arguments[] = {NULL};
+    const char *longest = "47 characters are the most that a name may have";
+    const char *too_long = "48 characters are more than what a name may have";
+    EXPECT_CODE(make_pool(), PL_EINVAL); /* pl_worker_main was not called */
+    EXPECT_CODE(pl_process_register(NULL, answer_nothing), PL_EINVAL);
+    EXPECT_CODE(pl_process_register("name", NULL), PL_EINVAL);
+    EXPECT_CODE(pl_process_register("", answer_nothing), PL_EINVAL);
+    EXPECT_CODE(pl_process_register(too_long, answer_nothing), PL_EINVAL);
+    EXPECT_CODE(pl_process_register(longest, answer_nothing), PL_OK);
+    EXPECT_CODE(pl_process_register(longest, answer_nothing), PL_EEXIST);
+    EXPECT_CODE(fill_the_functions(), PL_ELIMIT);
+    EXPECT_CODE(pl_worker_main(1, NULL), PL_EINVAL);
+    EXPECT_CODE(pl_worker_main(-1, no_arguments), PL_EINVAL);
+    EXPECT_CODE(make_pool(), PL_EINVAL);
+    EXPECT_CODE(pl_worker_main(0, no_arguments), PL_OK);
+    EXPECT_CODE(pl_worker_main(0, no_arguments), PL_OK);
+    EXPECT_CODE(pl_process_register("late", answer_nothing), PL_ESTATE);
+    EXPECT_CODE(make_pool(), PL_OK);
+    if (mistakes == 0)
+        (void)printf("passed\n");
+    return mistakes;
+}
+
 /* --- The cases -------------------------------------------------------------------------------------------------- */
 
 typedef struct abort_case {
@@ -638,6 +706,7 @@ static const abort_case cases[] = {
     {"an_interrupt_of_a_run_in_another_thread_ends_the_program", NULL, interrupt_a_run_in_another_thread},
     {"a_report_inside_the_handler_goes_to_standard_error", NULL, report_inside_the_handler},
     {"a_report_without_a_handler_goes_to_standard_error", NULL, report_without_a_handler},
+    {"functions_of_workers_are_registered_before_they_are_needed", NULL, register_functions},
 };
 
 int main(int argc, char **argv)

@@ -1,6 +1,7 @@
 #include "harness.h"
 
 #include "handles.h"
+#include "worker_functions.h"
 
 #include <proloop/proloop.h>
 
@@ -243,6 +244,7 @@ int test_check_memory(const char *file, int line, const void *a, const void *b, 
 
 int main(int argc, char **argv)
 {
+    worker_functions_main(argc, argv);
     testing::InitGoogleTest(&argc, argv);
     register_all();
     handles_warm_up();

@@ -1,8 +1,10 @@
-/* What tests ask of their own process: an interrupt from the keyboard, a child made by fork. */
+/* What tests ask of processes: an interrupt from the keyboard, a child made by fork, who is alive. */
 #ifndef PROLOOP_TESTS_PROCESS_H
 #define PROLOOP_TESTS_PROCESS_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -31,6 +33,22 @@ int process_interrupts_counted(void);
 
 /** Runs fn(arg) in a child made by fork and gives what it returned, 0 to 100; -1: there is no such thing here. */
 int process_fork(int (*fn)(void *arg), void *arg);
+
+/** This process's number. */
+uint64_t process_id(void);
+
+/** Whether there is a process of that number; on Unix also one that has ended and was not waited for. */
+bool process_is_alive(uint64_t id);
+
+/** Ends a child and waits for that, without collecting it. */
+bool process_kill(uint64_t id);
+
+/** Writes to a handle. */
+bool process_write(uintptr_t handle, const void *data, size_t size);
+
+/** Opens a handle that children inherit unless their parent prevents it, of a value that they do not have otherwise. */
+uintptr_t process_open_inheritable(void);
+void process_close_inheritable(uintptr_t value);
 
 #ifdef __cplusplus
 }

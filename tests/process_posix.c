@@ -1,6 +1,7 @@
 #include "process.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stddef.h>
 #include <sys/types.h>
@@ -73,4 +74,43 @@ int process_fork(int (*fn)(void *arg), void *arg)
     while (waitpid(child, &status, 0) < 0 && errno == EINTR)
         continue;
     return WIFEXITED(status) ? WEXITSTATUS(status) : 101;
+}
+
+uint64_t process_id(void)
+{
+    return (uint64_t)getpid();
+}
+
+bool process_is_alive(uint64_t id)
+{
+    return kill((pid_t)id, 0) == 0 || errno != ESRCH;
+}
+
+bool process_kill(uint64_t id)
+{
+    siginfo_t end;
+    if (kill((pid_t)id, SIGKILL) != 0)
+        return false;
+    while (waitid(P_PID, (id_t)id, &end, WEXITED | WNOWAIT) < 0 && errno == EINTR)
+        continue;
+    return true;
+}
+
+bool process_write(uintptr_t handle, const void *data, size_t size)
+{
+    return write((int)handle, data, size) == (ssize_t)size;
+}
+
+uintptr_t process_open_inheritable(void)
+{
+    enum { BEYOND_THE_USUAL = 200 };
+    int low = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    int high = fcntl(low, F_DUPFD, BEYOND_THE_USUAL);
+    (void)close(low);
+    return (uintptr_t)high;
+}
+
+void process_close_inheritable(uintptr_t value)
+{
+    (void)close((int)value);
 }

@@ -78,3 +78,52 @@ int process_fork(int (*fn)(void *arg), void *arg)
     (void)arg;
     return -1;
 }
+
+uint64_t process_id(void)
+{
+    return GetCurrentProcessId();
+}
+
+bool process_is_alive(uint64_t id)
+{
+    HANDLE process = OpenProcess(SYNCHRONIZE, FALSE, (DWORD)id);
+    bool alive = process != NULL && WaitForSingleObject(process, 0) == WAIT_TIMEOUT;
+    if (process != NULL)
+        CloseHandle(process);
+    return alive;
+}
+
+bool process_kill(uint64_t id)
+{
+    HANDLE process = OpenProcess(PROCESS_TERMINATE | SYNCHRONIZE, FALSE, (DWORD)id);
+    bool killed = process != NULL && TerminateProcess(process, 1);
+    if (killed)
+        WaitForSingleObject(process, INFINITE);
+    if (process != NULL)
+        CloseHandle(process);
+    return killed;
+}
+
+bool process_write(uintptr_t handle, const void *data, size_t size)
+{
+    DWORD written;
+    return WriteFile((HANDLE)handle, data, (DWORD)size, &written, NULL) && written == size;
+}
+
+/* The system gives out the lowest free values: of many the last is high. */
+uintptr_t process_open_inheritable(void)
+{
+    enum { MANY = 500 };
+    HANDLE events[MANY];
+    SECURITY_ATTRIBUTES inheritable = {sizeof inheritable, NULL, TRUE};
+    for (int i = 0; i < MANY; i++)
+        events[i] = CreateEventW(i == MANY - 1 ? &inheritable : NULL, FALSE, FALSE, NULL);
+    for (int i = 0; i < MANY - 1; i++)
+        CloseHandle(events[i]);
+    return (uintptr_t)events[MANY - 1];
+}
+
+void process_close_inheritable(uintptr_t value)
+{
+    CloseHandle((HANDLE)value);
+}

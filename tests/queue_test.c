@@ -1359,7 +1359,7 @@ TEST_CASE(a_put_without_memory_puts_nothing)
 /* A plain model of the same rules: arrays, and a ready queue of its own. In each round the program calls without waiting,
  * starts tasks that wait, and cancels some; then all run until nobody can go on, in the program and in the model, and the
  * order and the results of all calls must be the same. */
-enum { MODEL_TASKS = 12, MODEL_ITEMS = 4000, MODEL_LOG = 400, MODEL_ROUNDS = 1500 };
+enum { MODEL_TASKS = 12, MODEL_ITEMS = 4000, MODEL_LOG = 400, MODEL_ROUNDS = 1500, MODEL_ROUNDS_LEAST = 600 };
 
 enum model_call { MODEL_GET, MODEL_PUT, MODEL_JOIN };
 
@@ -1692,7 +1692,7 @@ static bool model_end(model *m)
 static int64_t model_run(void *arg)
 {
     model *m = arg;
-    int rounds = scaled(MODEL_ROUNDS);
+    int rounds = scaled(MODEL_ROUNDS) < MODEL_ROUNDS_LEAST ? MODEL_ROUNDS_LEAST : scaled(MODEL_ROUNDS);
     bool same = true;
     for (int i = 0; same && i < rounds; i++) {
         if (i % 50 == 0) {

@@ -2,5 +2,6 @@
 X(shim_echo)
 X(shim_file)
 X(shim_listener)
+X(shim_process_pool)
 X(shim_resolver)
 X(shim_transfer)

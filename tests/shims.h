@@ -24,6 +24,7 @@ typedef enum shim {
     SHIM_SEND,
     SHIM_ACCEPT, /* the call that needs a new handle for a connection */
     SHIM_WAIT,
+    SHIM_START, /* the call that makes the pipes to a child */
     SHIM_KINDS
 } shim;
 

@@ -37,6 +37,8 @@ bool shim_can(shim kind, shim_fault fault)
     case SHIM_SHORT:
     case SHIM_NOT_READY:
         return kind == SHIM_RECEIVE || kind == SHIM_SEND || kind == SHIM_SEND_FILE;
+    case SHIM_NO_HANDLES:
+        return kind == SHIM_ACCEPT || kind == SHIM_START;
     default:
         return kind == SHIM_ACCEPT;
     }
@@ -237,6 +239,12 @@ SHIM_OF(int, accept4, int listener, struct sockaddr *peer, socklen_t *length, in
 {
     shim_called(SHIM_ACCEPT);
     return fails(SHIM_ACCEPT, listener, NULL) ? -1 : __real_accept4(listener, peer, length, flags);
+}
+
+SHIM_OF(int, socketpair, int family, int type, int protocol, int pair[2])
+{
+    shim_called(SHIM_START);
+    return fails(SHIM_START, -1, NULL) ? -1 : __real_socketpair(family, type, protocol, pair);
 }
 
 SHIM_OF(int, epoll_wait, int epoll, struct epoll_event *events, int size, int milliseconds)

@@ -27,6 +27,7 @@ bool shim_can(shim kind, shim_fault fault)
     case SHIM_SHORT:
         return kind == SHIM_RECEIVE || kind == SHIM_SEND;
     case SHIM_NO_HANDLES:
+        return kind == SHIM_ACCEPT || kind == SHIM_START;
     case SHIM_NO_MEMORY:
         return kind == SHIM_ACCEPT;
     default:
@@ -84,6 +85,19 @@ SHIM_OF(WINBOOL, CloseHandle, HANDLE handle)
     if (shims_are_on() && GetFileType(handle) == FILE_TYPE_DISK)
         shim_called(SHIM_CLOSE);
     return __real___imp_CloseHandle(handle);
+}
+
+/* --- Children --- */
+
+SHIM_OF(WINBOOL, CreatePipe, PHANDLE reading, PHANDLE writing, LPSECURITY_ATTRIBUTES security, DWORD size)
+{
+    size_t limit;
+    shim_called(SHIM_START);
+    if (shim_fault_of(SHIM_START, &limit) == SHIM_NO_HANDLES) {
+        SetLastError(ERROR_TOO_MANY_OPEN_FILES);
+        return FALSE;
+    }
+    return __real___imp_CreatePipe(reading, writing, security, size);
 }
 
 /* --- Sockets --- */

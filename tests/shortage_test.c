@@ -1,4 +1,4 @@
-/* Connections and files when there is no memory: each allocation of a scenario fails once, alone, and then all after
+/* Connections, files and worker processes when there is no memory: each allocation of a scenario fails once, alone, and then all after
  * it. Calls say so, or the peer sees a reset; nothing hangs, leaks, or is freed with a wrong size.
  */
 #include <proloop/proloop.h>
@@ -297,6 +297,31 @@ static int64_t use_files(void *arg)
     return 0;
 }
 
+/* --- Processes --- */
+
+static bool call_worker(conversation *c, pl_process_pool *pool)
+{
+    pl_process_answer *answer;
+    int64_t n = pl_process_call(pool, "echo", "hello", 5, &answer);
+    bool good = well(c, n) && CHECK_EQ_INT(n, 5) && CHECK(answer != NULL) && CHECK_MEM(answer->data, "hello", 5);
+    CHECK(n >= 0 || answer == NULL);
+    pl_process_answer_free(answer);
+    return good;
+}
+
+static int64_t use_processes(void *arg)
+{
+    const pl_process_pool_options options = {.size = sizeof options, .workers = 1};
+    conversation *c = arg;
+    pl_process_pool *pool = NULL;
+    if (!well(c, pl_process_pool_create(&pool, &options)))
+        return 0;
+    for (int i = 0; i < CALLS; i++)
+        c->whole += call_worker(c, pool);
+    pl_process_pool_unref(pool);
+    return 0;
+}
+
 /* --- All of it --- */
 
 /* @return whether the allocation of that number was made, and failed. */
@@ -360,8 +385,20 @@ TEST_CASE(from_each_allocation_for_files_on_all_fail)
     run_all_files(t, true);
 }
 
+TEST_CASE(each_allocation_for_processes_fails_alone)
+{
+    run_all(t->backend, use_processes, false);
+}
+
+TEST_CASE(from_each_allocation_for_processes_on_all_fail)
+{
+    run_all(t->backend, use_processes, true);
+}
+
 TEST_SUITE(shortage, TEST_BACKENDS_ALL,
            CASE(each_allocation_for_connections_fails_alone),
            CASE(from_each_allocation_for_connections_on_all_fail),
            CASE(each_allocation_for_files_fails_alone),
-           CASE(from_each_allocation_for_files_on_all_fail))
+           CASE(from_each_allocation_for_files_on_all_fail),
+           CASE(each_allocation_for_processes_fails_alone),
+           CASE(from_each_allocation_for_processes_on_all_fail))

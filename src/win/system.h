@@ -27,6 +27,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "../clock.h"
 #include "../proactor.h"
 
 /* What some compilers' headers lack. */
@@ -100,9 +101,6 @@ int pl__error_from_ntstatus(int32_t status);
 /* address.c */
 int pl__address_to_system(const pl_address *address, SOCKADDR_INET *system); /* its length; 0: no address */
 void pl__address_from_system(pl_address *address, const SOCKADDR *system);
-
-/* clock.c */
-int64_t pl__clock_now(void);
 
 /* interrupt.c */
 int pl__interrupt_watch(pl__proactor *proactor);    /* PL_EBUSY: another proactor watches */

@@ -1,0 +1,9 @@
+/* clock.h: the time of the system's monotonic clock, in nanoseconds. Any thread. */
+#ifndef PROLOOP_SRC_CLOCK_H
+#define PROLOOP_SRC_CLOCK_H
+
+#include <stdint.h>
+
+int64_t pl__clock_now(void);
+
+#endif

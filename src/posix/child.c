@@ -1,0 +1,280 @@
+/* child.c: children by posix_spawn, each at the other end of a socket pair.
+ *
+ * A socket rather than pipes: it can be written to without a SIGPIPE, and a kill can shut it, so that no reader waits for
+ * another process that has come to hold the child's end. The child's end has a number of its own there, OURS; it closes
+ * all others but the standard ones.
+ *
+ * Its end is told by the socket: whoever has exited has closed it. So there is no wait for an exit with a limit, only for
+ * the end of the socket with one; then the child is killed, which means nothing to one that has exited, and collected by
+ * its own number: other children of the program are not ours to wait for.
+ */
+#include "../child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#if defined(__linux__)
+#include <sys/prctl.h>
+#endif
+
+#include <proloop/base.h>
+
+#include "../check.h"
+#include "../clock.h"
+#include "../timer.h"
+#include "error.h"
+
+extern char **environ;
+
+enum { OURS = 3 };
+
+#define OURS_TEXT "3"
+
+#if !defined(MSG_NOSIGNAL)
+#define MSG_NOSIGNAL 0 /* there SO_NOSIGPIPE does it */
+#endif
+
+typedef struct child {
+    pid_t process; /* in the child itself: 0 */
+    int socket;
+} child;
+
+PL__STATIC_ASSERT(sizeof(child) <= sizeof(pl__child), "pl__child is too small");
+
+static char program[PATH_MAX];
+
+static child *child_of(pl__child *opaque)
+{
+    return (child *)(void *)opaque;
+}
+
+void pl__child_remember_program(const char *name)
+{
+    if (!name || !strchr(name, '/') || !realpath(name, program)) /* found in PATH, it is looked for there again */
+        (void)snprintf(program, sizeof program, "%s", name ? name : "");
+}
+
+/* The file to run. The link names the very file that runs, even if another one has its path by now. */
+static const char *executable(void)
+{
+#if defined(__linux__)
+    if (access("/proc/self/exe", X_OK) == 0)
+        return "/proc/self/exe";
+#endif
+    return program;
+}
+
+size_t pl__child_processors(void)
+{
+    long count = sysconf(_SC_NPROCESSORS_ONLN);
+    return count > 0 ? (size_t)count : 1;
+}
+
+/* --- Starting ----------------------------------------------------------------------------------------------------- */
+
+/* Two connected sockets; the second has a number that is above all the child's own. 0, or errno. */
+static int make_pair(int pair[2])
+{
+    int error = 0;
+#if defined(SOCK_CLOEXEC)
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+        return errno;
+#else
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) < 0)
+        return errno;
+    (void)fcntl(pair[0], F_SETFD, FD_CLOEXEC);
+    (void)fcntl(pair[1], F_SETFD, FD_CLOEXEC);
+#endif
+#if defined(SO_NOSIGPIPE)
+    (void)setsockopt(pair[0], SOL_SOCKET, SO_NOSIGPIPE, &(int){1}, sizeof(int));
+#endif
+    int moved = fcntl(pair[1], F_DUPFD_CLOEXEC, OURS + 1);
+    if (moved < 0)
+        error = errno;
+    (void)close(pair[1]);
+    pair[1] = moved;
+    if (error)
+        (void)close(pair[0]);
+    return error;
+}
+
+/* What the child does between its birth and the program's start. 0, or an errno value. */
+static int set_actions(posix_spawn_file_actions_t *actions, int socket)
+{
+    int error = posix_spawn_file_actions_addopen(actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    if (!error)
+        error = posix_spawn_file_actions_adddup2(actions, socket, OURS);
+#if defined(__GLIBC__)
+#if __GLIBC_PREREQ(2, 34)
+    if (!error)
+        error = posix_spawn_file_actions_addclosefrom_np(actions, OURS + 1);
+#endif
+#elif defined(__APPLE__) /* which closes all others, by the flag below */
+    if (!error)
+        error = posix_spawn_file_actions_addinherit_np(actions, STDOUT_FILENO);
+    if (!error)
+        error = posix_spawn_file_actions_addinherit_np(actions, STDERR_FILENO);
+#endif
+    return error; /* elsewhere descriptors that the program does not mark as close-on-exec go along */
+}
+
+/* Our thread blocks all signals; the child only those that would end it before it can ignore them. */
+static int set_attributes(posix_spawnattr_t *attributes)
+{
+    int flags = POSIX_SPAWN_SETSIGMASK;
+    sigset_t blocked;
+    (void)sigemptyset(&blocked);
+    (void)sigaddset(&blocked, SIGINT);
+#if defined(POSIX_SPAWN_CLOEXEC_DEFAULT)
+    flags |= POSIX_SPAWN_CLOEXEC_DEFAULT;
+#endif
+    int error = posix_spawnattr_setsigmask(attributes, &blocked);
+    return error ? error : posix_spawnattr_setflags(attributes, (short)flags);
+}
+
+static int spawn(pid_t *process, int socket)
+{
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    char option[] = PL__CHILD_OPTION OURS_TEXT;
+    char *arguments[] = {program, option, NULL};
+    int error = posix_spawn_file_actions_init(&actions);
+    if (error)
+        return error;
+    error = posix_spawnattr_init(&attributes);
+    if (error) {
+        (void)posix_spawn_file_actions_destroy(&actions);
+        return error;
+    }
+    error = set_actions(&actions, socket);
+    if (!error)
+        error = set_attributes(&attributes);
+    if (!error)
+        error = posix_spawnp(process, executable(), &actions, &attributes, arguments, environ);
+    (void)posix_spawnattr_destroy(&attributes);
+    (void)posix_spawn_file_actions_destroy(&actions);
+    return error;
+}
+
+int pl__child_start(pl__child *opaque)
+{
+    child *made = child_of(opaque);
+    int pair[2];
+    int error = make_pair(pair);
+    if (error)
+        return pl__error_from_errno(error);
+    error = spawn(&made->process, pair[1]);
+    (void)close(pair[1]);
+    if (error) {
+        (void)close(pair[0]);
+        return pl__error_from_errno(error);
+    }
+    made->socket = pair[0];
+    return PL_OK;
+}
+
+/* --- In the child ------------------------------------------------------------------------------------------------- */
+
+bool pl__child_attach(pl__child *opaque, const char *option)
+{
+    child *parent = child_of(opaque);
+    sigset_t blocked;
+    *parent = (child){.socket = OURS};
+    if (strcmp(option, PL__CHILD_OPTION OURS_TEXT) != 0 || fcntl(OURS, F_SETFD, FD_CLOEXEC) < 0)
+        return false;
+#if defined(SO_NOSIGPIPE)
+    (void)setsockopt(OURS, SOL_SOCKET, SO_NOSIGPIPE, &(int){1}, sizeof(int));
+#endif
+#if defined(__linux__)
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* of the thread that started us: it ends after us */
+#endif
+    (void)signal(SIGINT, SIG_IGN); /* before it is let through */
+    (void)sigemptyset(&blocked);
+    (void)sigaddset(&blocked, SIGINT);
+    (void)sigprocmask(SIG_UNBLOCK, &blocked, NULL);
+    return true;
+}
+
+/* --- Talking ------------------------------------------------------------------------------------------------------ */
+
+bool pl__child_write(pl__child *opaque, const void *data, size_t size)
+{
+    const char *next = data;
+    while (size > 0) {
+        ssize_t written = send(child_of(opaque)->socket, next, size < INT_MAX ? size : INT_MAX, MSG_NOSIGNAL);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written < 0)
+            return false;
+        next += written;
+        size -= (size_t)written;
+    }
+    return true;
+}
+
+bool pl__child_read(pl__child *opaque, void *data, size_t size)
+{
+    char *next = data;
+    while (size > 0) {
+        ssize_t got = recv(child_of(opaque)->socket, next, size < INT_MAX ? size : INT_MAX, 0);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return false;
+        next += got;
+        size -= (size_t)got;
+    }
+    return true;
+}
+
+bool pl__child_has_gone(pl__child *opaque)
+{
+    char byte; /* nobody sends any without being asked */
+    ssize_t got = recv(child_of(opaque)->socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return got >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+}
+
+/* --- Ending ------------------------------------------------------------------------------------------------------- */
+
+void pl__child_kill(pl__child *opaque)
+{
+    const child *it = child_of(opaque);
+    (void)kill(it->process, SIGKILL);
+    (void)shutdown(it->socket, SHUT_RDWR);
+}
+
+/* Until the other end is closed; what still comes is dropped. */
+static void wait_for_end(int socket, int64_t limit)
+{
+    int64_t now = pl__clock_now();
+    const int64_t deadline = pl__deadline_after(now, limit);
+    for (; now < deadline; now = pl__clock_now()) {
+        struct pollfd polled = {.fd = socket, .events = POLLIN};
+        char dropped[256];
+        int64_t milliseconds = (deadline - now + 999999) / 1000000;
+        int ready = poll(&polled, 1, milliseconds < INT_MAX ? (int)milliseconds : INT_MAX);
+        if (ready > 0 && recv(socket, dropped, sizeof dropped, MSG_DONTWAIT) <= 0)
+            return;
+    }
+}
+
+void pl__child_end(pl__child *opaque, int64_t limit)
+{
+    child *it = child_of(opaque);
+    (void)shutdown(it->socket, SHUT_WR);
+    wait_for_end(it->socket, limit);
+    (void)kill(it->process, SIGKILL);
+    while (waitpid(it->process, NULL, 0) < 0 && errno == EINTR)
+        continue;
+    (void)close(it->socket);
+    *it = (child){.socket = -1};
+}
