@@ -2,6 +2,7 @@
 #include "future.h"
 
 #include "allocator.h"
+#include "debug.h"
 #include "loop.h"
 #include "task.h"
 
@@ -9,7 +10,7 @@ static void forget_callbacks(pl_future *future);
 static bool plain_cancel(pl_future *future);
 static void plain_destroy(pl_future *future);
 
-static const pl__future_type plain_type = {.cancel = plain_cancel, .destroy = plain_destroy};
+static const pl__future_type plain_type = {.name = "future", .cancel = plain_cancel, .destroy = plain_destroy};
 
 void pl__future_init(pl_future *future, const pl__future_type *type, pl_loop *loop)
 {
@@ -52,12 +53,12 @@ static bool plain_cancel(pl_future *future)
 static void plain_destroy(pl_future *future)
 {
     if (pl__future_is_unseen(future))
-        pl__loop_report(future->loop, "the error of a future was never looked at", future->result, 0, NULL,
-                        future->where);
+        pl__debug_report(future, "the error of a future was never looked at", future->result);
     if (future->pointer && future->drop)
         future->drop(future->pointer);
     forget_callbacks(future);
     pl_loop *loop = future->loop;
+    pl__debug_destroyed(future, loop);
     pl__release(future, sizeof *future);
     pl__loop_release(loop);
 }
@@ -77,6 +78,7 @@ int pl_future_create_here(pl_future **future, pl_loop *loop, const char *where)
         return PL_ENOMEM;
     pl__future_init(*future, &plain_type, loop);
     (*future)->where = where;
+    pl__debug_created(*future, loop);
     pl__loop_hold(loop);
     return PL_OK;
 }

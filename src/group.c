@@ -15,7 +15,9 @@
 PL__STATIC_ASSERT(sizeof(struct pl__group) * 4 <= sizeof(pl_group) * 3, "pl_group keeps a quarter to spare");
 
 static bool idle_cancel(pl_future *future);
-static const pl__future_type idle_type = {.cancel = idle_cancel, .one_waiter = true, .keeps_result = true};
+static void idle_describe(const pl_future *future, pl__text *text);
+static const pl__future_type idle_type = {
+    .name = "group", .cancel = idle_cancel, .describe = idle_describe, .one_waiter = true, .keeps_result = true};
 
 static void cancel_members(struct pl__group *group)
 {
@@ -207,6 +209,13 @@ static bool idle_cancel(pl_future *future)
     group->outer_cancel = true;
     group_abort(group);
     return true;
+}
+
+static void idle_describe(const pl_future *future, pl__text *text)
+{
+    const struct pl__group *group = PL__CONTAINER_OF(future, struct pl__group, idle);
+    pl__text_add(text, " of %zu begun at ", group->count);
+    pl__text_add_printable(text, group->scope.where);
 }
 
 /* `own_cancel`: the group had been cancelled when the body ended. */

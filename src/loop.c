@@ -5,6 +5,8 @@
 #include <stdlib.h>
 
 #include "allocator.h"
+#include "debug.h"
+#include "dump.h"
 #include "listener.h"
 #include "op.h"
 #include "remote.h"
@@ -37,6 +39,7 @@ static void forget_loops(void)
 {
     set_running(NULL);
     pl__atomic_pointer_store(&default_loop, NULL);
+    pl__dump_forget();
 }
 
 static void watch_forks(void)
@@ -48,12 +51,14 @@ static void watch_forks(void)
 
 /* --- Making and holding ------------------------------------------------------------------------------------------- */
 
-static bool debug_wanted(const pl_loop_options *options)
+static uint8_t debug_wanted(const pl_loop_options *options)
 {
     if (options->debug)
-        return options->debug > 0;
+        return options->debug < 0 ? 0 : (uint8_t)options->debug;
     const char *variable = getenv("PROLOOP_DEBUG");
-    return variable && variable[0] && variable[0] != '0';
+    if (!variable || !variable[0] || variable[0] == '0')
+        return 0;
+    return variable[0] == '2' ? 2 : 1;
 }
 
 static int loop_init(pl_loop *loop, const pl_loop_options *options)
@@ -79,12 +84,14 @@ static int loop_init(pl_loop *loop, const pl_loop_options *options)
     if (!type)
         return PL_EINVAL;
     const pl__proactor_options proactor_options = {.seed = options->seed};
-    return type->create(&loop->proactor, &proactor_options);
+    result = type->create(&loop->proactor, &proactor_options);
+    return result == PL_OK && loop->debug ? pl__debug_create(loop, options) : result;
 }
 
 /* Frees all that the loop alone uses; nothing is in flight. */
 static void loop_clear(pl_loop *loop)
 {
+    pl__debug_destroy(loop);
     if (loop->remote) {
         pl_remote_unref(loop->remote);
         loop->remote = NULL;
@@ -111,7 +118,7 @@ int pl_loop_create_checked(pl_loop **loop, const pl_loop_options *options, uint3
         return PL_EABI;
     if (!options)
         options = &defaults;
-    if (!loop || options->size != sizeof *options || options->task_budget > UINT32_MAX)
+    if (!loop || options->size != sizeof *options || options->task_budget > UINT32_MAX || options->debug > 2)
         return PL_EINVAL;
     *loop = NULL;
     watch_forks();
@@ -155,7 +162,7 @@ int pl_loop_default(pl_loop **loop)
         return PL_OK;
     int result = pl_loop_create(loop, NULL);
     if (result == PL_OK) {
-        (*loop)->thread = pl__thread_id();
+        pl__atomic_i64_store_relaxed(&(*loop)->thread, (int64_t)pl__thread_id());
         pl__atomic_pointer_store(&default_loop, *loop);
     }
     return result;
@@ -168,9 +175,10 @@ const char *pl_loop_backend(const pl_loop *loop)
 
 int pl__loop_check_thread(const pl_loop *loop)
 {
-    if (PL__UNLIKELY(loop->debug) && loop->thread && loop->thread != pl__thread_id())
-        return PL_ETHREAD;
-    return PL_OK;
+    if (PL__LIKELY(!loop->debug))
+        return PL_OK;
+    uint64_t thread = pl__loop_thread(loop);
+    return thread && thread != pl__thread_id() ? PL_ETHREAD : PL_OK;
 }
 
 int pl__loop_check(pl_loop **loop)
@@ -232,7 +240,11 @@ static void poll_and_deliver(pl_loop *loop, int64_t deadline)
     pl__list_init(&finished);
     const pl__proactor_class *type = loop->proactor->type;
     type->flush(loop->proactor);
+    int64_t began = type->now(loop->proactor);
     type->poll(loop->proactor, deadline, &finished);
+    loop->polled = type->now(loop->proactor);
+    loop->counts.polls++;
+    loop->counts.poll_time += loop->polled - began;
     for (pl__node *node; (node = pl__list_pop_front(&finished));) {
         pl__completion *completion = PL__CONTAINER_OF(node, pl__completion, node);
         PL__CHECK(completion->state == PL__DONE && loop->in_flight > 0);
@@ -266,7 +278,6 @@ static void look_at_system(pl_loop *loop, int64_t limit)
         deadline = limit;
     poll_and_deliver(loop, busy || loop->stopping ? 0 : deadline);
     loop->skipped = 0;
-    loop->polled = pl__loop_now(loop);
 }
 
 /* In the context that it brings, which it may change. It is its owner's again from the start. */
@@ -281,19 +292,36 @@ static void run_callback(pl_loop *loop, pl__callback *callback)
     pl__bindings_release(&loop->bindings);
 }
 
+/* The same, in debug mode. */
+static void run_callback_observed(pl_loop *loop, pl__callback *callback)
+{
+    pl__debug_callback_begins(loop, callback);
+    run_callback(loop, callback);
+    pl__debug_callback_ended(loop);
+}
+
 static void run_ready(pl_loop *loop)
 {
     pl__list batch;
+    uint64_t count = 0;
     pl__list_init(&batch);
     pl__list_move_all(&loop->ready, &batch); /* what they add waits for the next iteration */
-    for (pl__node *node; (node = pl__list_pop_front(&batch));) {
-        run_callback(loop, PL__CONTAINER_OF(node, pl__callback, node));
+    loop->batch = &batch;
+    for (pl__node *node; (node = pl__list_pop_front(&batch)); count++) {
+        pl__callback *callback = PL__CONTAINER_OF(node, pl__callback, node);
+        if (PL__LIKELY(!loop->debugging))
+            run_callback(loop, callback);
+        else
+            run_callback_observed(loop, callback);
         PL__CHECK(!loop->current);
     }
+    loop->batch = NULL;
+    loop->counts.callbacks += count;
 }
 
 static void iterate(pl_loop *loop, int64_t limit)
 {
+    loop->counts.iterations++;
     look_at_system(loop, limit);
     pl__remote_collect(loop->remote);
     if (loop->timers.count)
@@ -310,12 +338,12 @@ static int loop_enter(pl_loop *loop, bool inside_another)
         return PL_ECLOSED;
     if (loop->running || (pl_loop_running() && !inside_another))
         return PL_EBUSY;
-    if (loop->thread && loop->thread != pl__thread_id())
+    if (pl__loop_thread(loop) && pl__loop_thread(loop) != pl__thread_id())
         return PL_ETHREAD;
     int entered = pl__fiber_host_enter(&loop->host);
     if (entered < 0)
         return entered;
-    loop->thread = pl__thread_id();
+    pl__atomic_i64_store_relaxed(&loop->thread, (int64_t)pl__thread_id());
     loop->running = true;
     loop->outer = pl_loop_running();
     set_running(loop);
@@ -428,7 +456,7 @@ static void leave_tasks_behind(pl_loop *loop)
 {
     for (pl__node *node; (node = pl__list_pop_front(&loop->tasks));) {
         pl_task *task = PL__CONTAINER_OF(node, pl_task, node);
-        pl__loop_report(loop, "a task would not end and is left behind", PL_ECANCELED, 0, pl_task_name(task), NULL);
+        pl__debug_report(&task->future, "a task would not end and is left behind", PL_ECANCELED);
         task->wake.fn = leave_suspended;
         cancel_operations(&task->operations);
     }
@@ -491,7 +519,7 @@ static void print_report(const pl_report *report)
         (void)fprintf(stderr, ", task %s", report->task);
     if (report->where)
         (void)fprintf(stderr, ", begun at %s", report->where);
-    (void)fprintf(stderr, "\n");
+    (void)fprintf(stderr, "\n%s%s", report->stack ? "  made at\n" : "", report->stack ? report->stack : "");
 }
 
 int pl_loop_set_exception_handler(pl_loop *loop, pl_exception_handler_fn *handler, void *arg)

@@ -7,8 +7,13 @@
 PL__STATIC_ASSERT(sizeof(pl__op) * 4 <= sizeof(pl_op) * 3, "pl_op keeps a quarter to spare");
 
 static bool op_future_cancel(pl_future *future);
+static void op_future_describe(const pl_future *future, pl__text *text);
 
-static const pl__future_type op_future_type = {.cancel = op_future_cancel, .one_waiter = true, .keeps_result = true};
+static const pl__future_type op_future_type = {.name = "operation",
+                                               .cancel = op_future_cancel,
+                                               .describe = op_future_describe,
+                                               .one_waiter = true,
+                                               .keeps_result = true};
 
 int pl__op_check(const pl_op *op, pl_loop *loop)
 {
@@ -69,6 +74,11 @@ static bool op_future_cancel(pl_future *future)
 {
     pl__op_cancel(PL__CONTAINER_OF(future, pl__op, future), PL_ECANCELED);
     return true;
+}
+
+static void op_future_describe(const pl_future *future, pl__text *text)
+{
+    pl__text_add(text, " %s", PL__CONTAINER_OF(future, pl__op, future)->type->name);
 }
 
 int64_t pl__op_wait(pl_op *op, int started)

@@ -58,6 +58,20 @@ int pl__remote_post(pl_remote *remote, pl__call *call)
     return result;
 }
 
+pl_loop *pl__remote_enter(pl_remote *remote)
+{
+    (void)pl__atomic_u32_add(&remote->posting, 1);
+    if (pl__atomic_pointer_load(&remote->inbox) != &closed_mark)
+        return remote->loop;
+    pl__remote_leave(remote);
+    return NULL;
+}
+
+void pl__remote_leave(pl_remote *remote)
+{
+    (void)pl__atomic_u32_add(&remote->posting, UINT32_MAX);
+}
+
 static int call_soon_threadsafe(pl_remote *remote, pl_callback_fn *fn, void *arg, pl_drop_fn *drop, const char *where)
 {
     if (!remote || !fn)
@@ -98,8 +112,10 @@ static void calls_ready(pl_loop *loop, pl__call *last)
     while (first) {
         pl__call *next = first->next;
         pl__call_ready(loop, first);
+        loop->counts.posts++;
         first = next;
     }
+    loop->counts.wake_ups++;
 }
 
 void pl__remote_collect(pl_remote *remote)

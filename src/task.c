@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "allocator.h"
+#include "debug.h"
 #include "group.h"
 #include "loop.h"
 #include "op.h"
@@ -18,8 +19,10 @@ enum { PL__TASKS_KEPT = 1024, PL__DEPENDENTS_SEARCHED = 10000 };
 
 static bool task_future_cancel(pl_future *future);
 static void task_destroy(pl_future *future);
+static void task_describe(const pl_future *future, pl__text *text);
 
-static const pl__future_type task_type = {.cancel = task_future_cancel, .destroy = task_destroy};
+static const pl__future_type task_type = {
+    .name = "task", .cancel = task_future_cancel, .destroy = task_destroy, .describe = task_describe};
 
 /* --- From spawn to the end ---------------------------------------------------------------------------------------- */
 
@@ -72,9 +75,14 @@ static bool task_begin_eagerly(pl_task *task)
     pl__fiber_host here = {0};
     if (pl__fiber_host_enter(&here) < 0)
         return false;
+    pl_loop *loop = task->future.loop;
+    if (PL__UNLIKELY(loop->debug))
+        pl__debug_goes_on(loop, task);
     if (task_take_fiber(task))
         task_run(task, &here);
     pl__fiber_host_leave(&here);
+    if (PL__UNLIKELY(loop->debug))
+        pl__debug_goes_on(loop, loop->current);
     return true;
 }
 
@@ -99,6 +107,7 @@ int pl__task_spawn(pl_task **out, pl_task_fn *fn, void *arg, const pl_task_optio
     pl__future_init(&task->future, &task_type, loop);
     pl__loop_hold(loop);
     task->future.where = where;
+    pl__debug_created(&task->future, loop);
     task->bindings = options->context ? pl__bindings_to(options->context) : pl__bindings_copy();
     pl__list_init(&task->operations);
     task->number = ++loop->tasks_made;
@@ -212,8 +221,8 @@ static void task_destroy(pl_future *future)
     pl_loop *loop = future->loop;
     PL__CHECK(pl__future_is_done(future));
     if (pl__future_is_unseen(future))
-        pl__loop_report(loop, "a task failed, and nobody looked at its error", future->result, 0, pl_task_name(task),
-                        future->where);
+        pl__debug_report(future, "a task failed, and nobody looked at its error", future->result);
+    pl__debug_destroyed(future, loop);
     task_give(loop, task);
     pl__loop_release(loop);
 }
@@ -475,6 +484,17 @@ int pl_check_cancelled(void)
     return pl__task_is_cancelled(task) ? PL_ECANCELED : PL_OK;
 }
 
+static void task_describe(const pl_future *future, pl__text *text)
+{
+    pl__text_add(text, " ");
+    pl__text_add_printable(text, pl_task_name(pl__task_if_future(future)));
+}
+
+const pl_task *pl__task_if_future(const pl_future *future)
+{
+    return future->type == &task_type ? PL__CONTAINER_OF(future, pl_task, future) : NULL;
+}
+
 /* --- Sleep -------------------------------------------------------------------------------------------------------- */
 
 typedef struct pl__sleep {
@@ -494,7 +514,15 @@ static bool sleep_cancel(pl_future *future)
     return true;
 }
 
-static const pl__future_type sleep_type = {.cancel = sleep_cancel, .one_waiter = true};
+static void sleep_describe(const pl_future *future, pl__text *text)
+{
+    pl__text_add(text, ", ");
+    pl__text_add_duration(text, pl__timer_left(&PL__CONTAINER_OF(future, pl__sleep, future)->timer));
+    pl__text_add(text, " left");
+}
+
+static const pl__future_type sleep_type = {
+    .name = "sleep", .cancel = sleep_cancel, .describe = sleep_describe, .one_waiter = true};
 
 int pl_sleep_until(pl_duration deadline)
 {

@@ -60,6 +60,9 @@ static inline pl_task *pl__task_of_future(pl_future *future)
     return PL__CONTAINER_OF(future, pl_task, future);
 }
 
+/* The task that this is the future of; NULL: none. */
+const pl_task *pl__task_if_future(const pl_future *future);
+
 /* pl_spawn for a group's child; the argument is not dropped if it fails. */
 int pl__task_spawn(pl_task **task, pl_task_fn *fn, void *arg, const pl_task_options *options, pl__group *group,
                    const char *where);

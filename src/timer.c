@@ -117,6 +117,17 @@ bool pl__timer_stop(pl__timer *timer)
     return false;
 }
 
+int64_t pl__timer_left(const pl__timer *timer)
+{
+    if (!timer->loop)
+        return 0;
+    int64_t deadline = timer->loop->timers.entries[timer->index].deadline;
+    int64_t now = pl__loop_now(timer->loop);
+    if (deadline == PL_FOREVER)
+        return PL_FOREVER;
+    return deadline > now ? deadline - now : 0;
+}
+
 void pl__timer_heap_run_due(pl__timer_heap *heap, int64_t now)
 {
     while (heap->count && heap->entries[0].deadline <= now) {

@@ -57,6 +57,9 @@ static inline bool pl__timer_is_running(const pl__timer *timer)
 /* True: it was started and will not run. */
 bool pl__timer_stop(pl__timer *timer);
 
+/* How long until it is due; 0: it is, or was not started; PL_FOREVER: never. */
+int64_t pl__timer_left(const pl__timer *timer);
+
 /* The first deadline; PL_FOREVER: none. */
 static inline int64_t pl__timer_heap_first(const pl__timer_heap *heap)
 {

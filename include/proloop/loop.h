@@ -34,6 +34,7 @@ typedef struct pl_report {
     int32_t system_error; /* the system's own code or 0 */
     const char *task;     /* the name of the task concerned, or NULL */
     const char *where;    /* "file.c:12", where it was made or began, or NULL */
+    const char *stack;    /* the stack on which it was made, a line per frame, in debug mode 2; or NULL */
 } pl_report;
 
 /** Gets the loop's reports. Runs on the loop's thread, must not suspend. */
@@ -43,9 +44,13 @@ typedef struct pl_loop_options {
     size_t size;         /* sizeof(pl_loop_options) */
     const char *backend; /* "iocp", "epoll", "sim"; NULL: what PROLOOP_BACKEND says, or the best of the system */
     uint64_t seed;       /* of the simulated backend; 0: a fixed one */
-    int debug;           /* 1: on, 0: what PROLOOP_DEBUG says, -1: off. Checks threads */
+    int debug;           /* 1: on, 2: and notes stacks, 0: what PROLOOP_DEBUG says, -1: off. See debug.h */
     size_t stack_size;   /* bytes of a task's stack unless said at spawn; 0: 256 KiB */
     size_t task_budget;  /* awaits that need not wait before a task must give way once; 0: 256 */
+    pl_duration slow_callback; /* debug mode: callbacks and steps of tasks that take this long are reported, by the
+                                  system's clock; 0: PL_MS(100); PL_FOREVER: never */
+    pl_duration watchdog;      /* debug mode: the loop is stuck when one takes this long (pl_loop_set_watchdog_handler);
+                                  0: PL_SECONDS(1); PL_FOREVER: there is no watchdog */
 } pl_loop_options;
 
 /* A number that changes when the layout of the structs in these headers does: the library checks it. */

@@ -5,6 +5,7 @@
 
 #include <proloop/base.h>
 #include <proloop/context.h>
+#include <proloop/debug.h>
 #include <proloop/file.h>
 #include <proloop/future.h>
 #include <proloop/loop.h>

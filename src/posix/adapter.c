@@ -24,7 +24,7 @@
 #include "../proactor.h"
 #include "../sim/simulation.h"
 #include "../worker_pool.h"
-#include "clock.h"
+#include "../clock.h"
 #include "error.h"
 #include "interrupt.h"
 #include "selector.h"

@@ -1,5 +1,5 @@
 /* clock.c: the monotonic clock: it never goes back, and nobody sets it. */
-#include "clock.h"
+#include "../clock.h"
 
 #include <time.h>
 

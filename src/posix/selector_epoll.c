@@ -15,7 +15,7 @@
 
 #include "../allocator.h"
 #include "../check.h"
-#include "clock.h"
+#include "../clock.h"
 
 typedef struct epoll_selector {
     pl__selector base;

@@ -105,6 +105,7 @@ void pl__address_from_system(pl_address *address, const SOCKADDR *system);
 int64_t pl__clock_now(void);
 
 /* interrupt.c */
+int pl__interrupt_install(void); /* the console handler, which stays */
 int pl__interrupt_watch(pl__proactor *proactor);    /* PL_EBUSY: another proactor watches */
 void pl__interrupt_unwatch(pl__proactor *proactor); /* no matter whether it watches */
 

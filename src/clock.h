@@ -1,6 +1,6 @@
 /* clock.h: the time of the monotonic clock, in nanoseconds. */
-#ifndef PROLOOP_SRC_POSIX_CLOCK_H
-#define PROLOOP_SRC_POSIX_CLOCK_H
+#ifndef PROLOOP_SRC_CLOCK_H
+#define PROLOOP_SRC_CLOCK_H
 
 #include <stdint.h>
 
