@@ -5,11 +5,12 @@
 #include "callback.h"
 
 #include "allocator.h"
+#include "debug.h"
 #include "loop.h"
 
 enum { PL__CALLS_KEPT = 1024 };
 
-PL__STATIC_ASSERT(sizeof(pl__callback) * 4 <= sizeof(pl_callback) * 3, "pl_callback keeps a quarter to spare");
+PL__STATIC_ASSERT(sizeof(pl__user_callback) * 4 <= sizeof(pl_callback) * 3, "pl_callback keeps a quarter to spare");
 
 static void call_run(void *arg);
 
@@ -39,6 +40,7 @@ int pl_callback_schedule_here(pl_callback *callback, pl_loop *loop, pl_callback_
         return checked;
     if (pl__node_is_linked(&pl__callback_of(callback)->node))
         return PL_EBUSY;
+    pl__callback_belongs_to(callback, loop);
     pl__callback_fill(pl__callback_of(callback), fn, arg, where);
     pl__list_push_back(&loop->ready, &pl__callback_of(callback)->node);
     return PL_OK;
@@ -62,6 +64,9 @@ int pl_callback_cancel(pl_callback *callback)
         return 0;
     pl__callback *inner = pl__callback_of(callback);
     bool linked = pl__node_is_linked(&inner->node);
+    const pl_loop *loop = ((pl__user_callback *)(void *)callback->opaque.space)->loop;
+    if (linked && loop && pl__loop_refuses(loop, "pl_callback_cancel"))
+        return 0;
     if (linked)
         pl__node_unlink(&inner->node);
     pl__callback_forget(inner);

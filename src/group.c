@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "debug.h"
 #include "loop.h"
 #include "task.h"
 
@@ -167,12 +168,23 @@ void pl__group_child_ended(struct pl__group *group, pl_task *child)
         pl__future_finish(&group->idle, PL_OK);
 }
 
+/* The loop of a group that has ended may be gone. */
+static bool refuses(const pl_group *group, const char *function)
+{
+    const struct pl__group *inner = pl__group_of(group);
+    return (inner->state == PL__GROUP_OPEN || inner->state == PL__GROUP_ENDING) &&
+           pl__loop_refuses(inner->loop, function);
+}
+
 int pl_group_collect(pl_group *group, pl_group_error *errors, size_t capacity)
 {
     if (!group || (capacity && !errors))
         return PL_EINVAL;
     struct pl__group *inner = pl__group_of(group);
-    if (inner->state != PL__GROUP_OPEN || inner->error_count > 0)
+    int checked = inner->state == PL__GROUP_OPEN ? pl__loop_check_thread(inner->loop) : PL_ESTATE;
+    if (checked < 0)
+        return checked;
+    if (inner->error_count > 0)
         return PL_ESTATE;
     inner->errors = errors;
     inner->error_capacity = capacity;
@@ -181,12 +193,12 @@ int pl_group_collect(pl_group *group, pl_group_error *errors, size_t capacity)
 
 size_t pl_group_error_count(const pl_group *group)
 {
-    return group ? pl__group_of(group)->error_count : 0;
+    return group && !refuses(group, "pl_group_error_count") ? pl__group_of(group)->error_count : 0;
 }
 
 size_t pl_group_size(const pl_group *group)
 {
-    return group ? pl__group_of(group)->count : 0;
+    return group && !refuses(group, "pl_group_size") ? pl__group_of(group)->count : 0;
 }
 
 /* --- Ending ------------------------------------------------------------------------------------------------------- */
@@ -198,7 +210,7 @@ void pl_group_cancel(pl_group *group)
     struct pl__group *inner = pl__group_of(group);
     if (inner->state == PL__GROUP_NONE)
         inner->cancel_early = true;
-    else if (inner->state != PL__GROUP_ENDED && pl__loop_check_thread(inner->loop) == PL_OK)
+    else if (inner->state != PL__GROUP_ENDED && !pl__loop_refuses(inner->loop, "pl_group_cancel"))
         group_abort(inner);
 }
 

@@ -178,7 +178,8 @@ int pl__loop_check_thread(const pl_loop *loop)
     if (PL__LIKELY(!loop->debug))
         return PL_OK;
     uint64_t thread = pl__loop_thread(loop);
-    return thread && thread != pl__thread_id() ? PL_ETHREAD : PL_OK;
+    bool other = thread && thread != pl__thread_id();
+    return other && !loop->closed ? PL_ETHREAD : PL_OK; /* what a closed loop leaves behind is anybody's */
 }
 
 int pl__loop_check(pl_loop **loop)
@@ -199,7 +200,10 @@ int64_t pl__loop_now(pl_loop *loop)
 
 pl_duration pl_loop_time(pl_loop *loop)
 {
-    return loop && !loop->closed ? pl__loop_now(loop) : PL_EINVAL;
+    if (!loop || loop->closed)
+        return PL_EINVAL;
+    int checked = pl__loop_check_thread(loop);
+    return checked < 0 ? checked : pl__loop_now(loop);
 }
 
 /* --- The seam ----------------------------------------------------------------------------------------------------- */
@@ -536,7 +540,8 @@ void pl_loop_report(pl_loop *loop, const pl_report *report)
 {
     if (!report)
         return;
-    if (!loop || loop->closed || !loop->handler || loop->reporting) {
+    bool refused = loop && pl__loop_refuses(loop, "pl_loop_report");
+    if (refused || !loop || loop->closed || !loop->handler || loop->reporting) {
         print_report(report);
         return;
     }

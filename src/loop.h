@@ -47,8 +47,8 @@ struct pl_loop {
     uint8_t debug;        /* its level; 0: off */
     pl__debug *debugging; /* debug mode, until the loop is closed */
     pl__loop_counts counts;
-    bool reporting;  /* inside the exception handler */
-    pl_loop *outer;  /* the loop that runs in this thread and closes this one */
+    bool reporting;        /* inside the exception handler */
+    pl_loop *outer;        /* the loop that runs in this thread and closes this one */
     pl__atomic_i64 thread; /* the thread it is bound to; 0: none yet. Any thread may ask */
 
     pl__list tasks;      /* pl_task, not done, in the order they were made */

@@ -1,6 +1,7 @@
 /* Operations: see op.h. */
 #include "op.h"
 
+#include "debug.h"
 #include "loop.h"
 #include "task.h"
 
@@ -99,7 +100,10 @@ pl_future *pl_op_future(pl_op *op)
 
 int pl_op_is_pending(const pl_op *op)
 {
-    return op && pl__op_of(op)->state == PL__OP_PENDING;
+    if (!op || pl__op_of(op)->state != PL__OP_PENDING)
+        return 0;
+    (void)pl__loop_refuses(pl__op_of(op)->future.loop, "pl_op_is_pending"); /* still, better not to free it */
+    return 1;
 }
 
 int64_t pl_op_await(pl_op *op)
@@ -149,7 +153,10 @@ int64_t pl_op_result(pl_op *op)
     if (!op)
         return PL_EINVAL;
     pl__op *inner = pl__op_of(op);
-    return inner->state == PL__OP_DONE ? pl__future_take(&inner->future) : PL_ESTATE;
+    if (inner->state == PL__OP_DONE)
+        return pl__future_take(&inner->future);
+    int checked = inner->state == PL__OP_PENDING ? pl__loop_check_thread(inner->future.loop) : PL_OK;
+    return checked < 0 ? checked : PL_ESTATE;
 }
 
 int32_t pl_op_system_error(const pl_op *op)

@@ -2,6 +2,7 @@
 #include "remote.h"
 
 #include "allocator.h"
+#include "debug.h"
 #include "loop.h"
 #include "thread.h"
 
@@ -19,7 +20,9 @@ int pl__remote_create(pl_remote **remote, pl_loop *loop)
 
 pl_remote *pl_loop_remote(pl_loop *loop)
 {
-    return loop && !loop->closed ? pl_remote_ref(loop->remote) : NULL;
+    if (!loop || loop->closed || pl__loop_refuses(loop, "pl_loop_remote"))
+        return NULL;
+    return pl_remote_ref(loop->remote);
 }
 
 pl_remote *pl_remote_ref(pl_remote *remote)

@@ -431,6 +431,8 @@ int64_t pl_await(pl_future *future)
         pl__future_hold(future);
         if (--task->budget == 0)
             give_way(task);
+        if (future->state == PL_CANCELLED)
+            task->message = future->message;
         return take_and_let_go(future);
     }
     if (pl__future_is_busy(future))
@@ -574,7 +576,7 @@ int pl_task_cancel(pl_task *task)
 
 int pl_task_cancel_with(pl_task *task, const char *message)
 {
-    if (!task || pl__loop_check_thread(task->future.loop) < 0 || pl__future_is_done(&task->future))
+    if (!task || pl__loop_refuses(task->future.loop, "pl_task_cancel") || pl__future_is_done(&task->future))
         return 0;
     /* Down a chain of tasks that wait for one another, in a loop: it may be longer than a stack is deep. */
     for (pl_task *next; (next = next_in_chain(task)); task = next) {
@@ -598,13 +600,19 @@ const char *pl_cancel_message(void)
 
 int pl_task_cancelling(const pl_task *task)
 {
-    return task ? (int)task->cancelling : PL_EINVAL;
+    if (!task)
+        return PL_EINVAL;
+    int checked = pl__loop_check_thread(task->future.loop);
+    return checked < 0 ? checked : (int)task->cancelling;
 }
 
 int pl_task_uncancel(pl_task *task)
 {
     if (!task)
         return PL_EINVAL;
+    int checked = pl__loop_check_thread(task->future.loop);
+    if (checked < 0)
+        return checked;
     if (task->cancelling > 0 && --task->cancelling == 0)
         task->must_cancel = false;
     return (int)task->cancelling;
@@ -629,9 +637,7 @@ void pl__task_cancel_whole(pl_task *task)
 
 pl_task *pl_task_ref(pl_task *task)
 {
-    if (task)
-        (void)pl_future_ref(&task->future);
-    return task;
+    return task && pl_future_ref(&task->future) ? task : NULL;
 }
 
 void pl_task_unref(pl_task *task)
@@ -654,6 +660,8 @@ const char *pl_task_name(const pl_task *task)
 {
     if (!task)
         return NULL;
+    if (pl__loop_refuses(task->future.loop, "pl_task_name"))
+        return "?";
     if (!task->name[0]) { /* made when first asked for, since most never are */
         pl_task *named = (pl_task *)(uintptr_t)task;
         (void)snprintf(named->name, sizeof named->name, "task-%llu", (unsigned long long)task->number);
@@ -665,6 +673,9 @@ int pl_task_set_name(pl_task *task, const char *name)
 {
     if (!task || !name)
         return PL_EINVAL;
+    int checked = pl__loop_check_thread(task->future.loop);
+    if (checked < 0)
+        return checked;
     task_set_name(task, name);
     return PL_OK;
 }
@@ -676,7 +687,9 @@ const char *pl_task_where(const pl_task *task)
 
 size_t pl_task_stack_used(const pl_task *task)
 {
-    return task && task->fiber ? pl__fiber_stack_used(task->fiber) : 0;
+    if (!task || pl__loop_refuses(task->future.loop, "pl_task_stack_used"))
+        return 0;
+    return task->fiber ? pl__fiber_stack_used(task->fiber) : 0;
 }
 
 size_t pl_all_tasks(pl_loop *loop, pl_task **tasks, size_t capacity)
@@ -684,7 +697,7 @@ size_t pl_all_tasks(pl_loop *loop, pl_task **tasks, size_t capacity)
     size_t count = 0;
     if (!loop)
         loop = pl_loop_running();
-    if (!loop || loop->closed || pl__loop_check_thread(loop) < 0 || (capacity && !tasks))
+    if (!loop || loop->closed || pl__loop_refuses(loop, "pl_all_tasks") || (capacity && !tasks))
         return 0;
     PL__LIST_EACH (node, &loop->tasks) {
         if (count < capacity)

@@ -17,6 +17,7 @@ typedef struct pl__timer {
     pl__callback callback; /* ready once the timer is due */
     pl_loop *loop;         /* while it stands in the heap */
     size_t index;          /* its place there */
+    pl_loop *owner;        /* of a user's timer, while it is to run: to check the thread */
 } pl__timer;
 
 typedef struct pl__timer_entry {

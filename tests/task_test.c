@@ -1301,6 +1301,125 @@ TEST_CASE(a_cancelled_task_is_never_reported)
     fixture_close(&f);
 }
 
+/* --- What a task tells of itself ---------------------------------------------------------------------------------- */
+
+TEST_CASE(a_task_takes_another_name)
+{
+    fixture f;
+    REQUIRE(fixture_open(&f, t));
+    start_slot(&f, 0, note_run);
+    CHECK_EQ_INT(pl_task_set_name(f.tasks[0], "writer"), PL_OK);
+    CHECK_STR(pl_task_name(f.tasks[0]), "writer");
+    CHECK_EQ_INT(pl_task_set_name(f.tasks[0], NULL), PL_EINVAL);
+    CHECK_EQ_INT(pl_task_set_name(NULL, "writer"), PL_EINVAL);
+    CHECK_STR(pl_task_name(f.tasks[0]), "writer");
+    fixture_close(&f);
+}
+
+TEST_CASE(a_task_and_the_report_of_its_error_tell_where_it_was_spawned)
+{
+    fixture f;
+    char here[160];
+    pl_task_options options = {.size = sizeof options};
+    REQUIRE(fixture_open(&f, t));
+    options.loop = f.loop;
+    (void)snprintf(here, sizeof here, "%s:%d", __FILE__, __LINE__ + 1);
+    CHECK_EQ_INT(pl_spawn(&f.tasks[0], fail, &f, &options), PL_OK);
+    CHECK_STR(pl_task_where(f.tasks[0]), here);
+    CHECK(pl_task_where(NULL) == NULL);
+    turn(&f, 1);
+    pl_task_unref(f.tasks[0]);
+    f.tasks[0] = NULL;
+    CHECK_STR(f.report_where, here);
+    EXPECT_REPORTS(&f, "PL_EIO ");
+    fixture_close(&f);
+}
+
+/* test_all_tasks_deprecated, test_current_task: those that are not done, of this loop, in the order they were made. */
+TEST_CASE(all_tasks_are_those_of_the_loop_that_are_not_done)
+{
+    fixture f, other;
+    pl_task *all[4] = {NULL};
+    REQUIRE(fixture_open(&f, t));
+    REQUIRE(fixture_open(&other, t));
+    start_slot(&other, 0, sleep_for_ever);
+    CHECK_EQ_INT(pl_all_tasks(f.loop, all, 4), 0);
+    start_slot(&f, 0, sleep_for_ever);
+    start_slot(&f, 1, note_run);
+    start_slot(&f, 2, sleep_for_ever);
+    CHECK_EQ_INT(pl_all_tasks(f.loop, all, 2), 3); /* those that have not begun too */
+    CHECK(all[0] == f.tasks[0] && all[1] == f.tasks[1] && !all[2]);
+    pl_task_unref(all[0]);
+    pl_task_unref(all[1]);
+    turn(&f, 1);
+    CHECK_EQ_INT(pl_all_tasks(f.loop, all, 4), 2);
+    CHECK(all[0] == f.tasks[0] && all[1] == f.tasks[2]);
+    pl_task_unref(all[0]);
+    pl_task_unref(all[1]);
+    CHECK_EQ_INT(pl_all_tasks(NULL, NULL, 0), 0); /* no loop runs */
+    CHECK_EQ_INT(pl_all_tasks(f.loop, NULL, 4), 0);
+    fixture_close(&other);
+    fixture_close(&f);
+}
+
+static int64_t count_all_tasks(void *arg)
+{
+    fixture *f = arg;
+    f->counts[0] = (int)pl_all_tasks(NULL, NULL, 0);
+    CHECK_EQ_INT(pl_yield(), PL_OK);
+    return 0;
+}
+
+static int64_t spawn_eager_counter(void *arg)
+{
+    fixture *f = arg;
+    const pl_task_options options = {.size = sizeof options, .eager = 1};
+    CHECK_EQ_INT(pl_spawn(&f->tasks[0], count_all_tasks, f, &options), PL_OK);
+    CHECK_EQ_INT(f->counts[0], 2); /* this one, and itself */
+    CHECK_EQ_INT(pl_all_tasks(NULL, NULL, 0), 2);
+    CHECK_EQ_INT(pl_task_await(f->tasks[0]), 0);
+    CHECK_EQ_INT(pl_all_tasks(NULL, NULL, 0), 1);
+    return 0;
+}
+
+/* test_all_tasks of eager ones: those that have ended were never among them for others, those that wait are. */
+TEST_CASE(an_eager_task_is_among_all_tasks_while_it_runs_and_when_it_waits)
+{
+    fixture f;
+    REQUIRE(fixture_open(&f, t));
+    CHECK_EQ_INT(run_task(&f, spawn_eager_counter, &f), 0);
+    fixture_close(&f);
+}
+
+enum { SOME_STACK = 64 * 1024 };
+
+/* Writes to much of its stack. */
+static int64_t use_stack(void *arg)
+{
+    volatile char space[SOME_STACK];
+    for (size_t i = 0; i < sizeof space; i += 512)
+        space[i] = 1;
+    ((fixture *)arg)->counts[0] = space[0];
+    return pl_yield();
+}
+
+TEST_CASE(a_task_tells_how_much_of_its_stack_was_in_use)
+{
+    fixture f;
+    pl_task_options options = {.size = sizeof options, .stack_size = 1024 * 1024};
+    REQUIRE(fixture_open(&f, t));
+    options.loop = f.loop;
+    CHECK_EQ_INT(pl_spawn(&f.tasks[0], use_stack, &f, &options), PL_OK);
+    CHECK_EQ_INT(pl_task_stack_used(f.tasks[0]), 0); /* it has none yet */
+    turn(&f, 1);
+    CHECK(pl_task_stack_used(f.tasks[0]) >= SOME_STACK);
+    CHECK(pl_task_stack_used(f.tasks[0]) <= 2 * 1024 * 1024);
+    turn(&f, 1);
+    CHECK_EQ_INT(pl_task_stack_used(f.tasks[0]), 0);
+    CHECK_EQ_INT(pl_task_stack_used(NULL), 0);
+    fixture_close(&f);
+}
+
 /* --- Budget ------------------------------------------------------------------------------------------------------- */
 
 typedef struct budget {
@@ -1495,6 +1614,11 @@ TEST_SUITE(task, TEST_BACKENDS_ALL,
            CASE(a_task_that_failed_and_was_never_awaited_is_reported_when_it_is_let_go),
            CASE(a_task_that_failed_and_was_awaited_is_not_reported),
            CASE(a_cancelled_task_is_never_reported),
+           CASE(a_task_takes_another_name),
+           CASE(a_task_and_the_report_of_its_error_tell_where_it_was_spawned),
+           CASE(all_tasks_are_those_of_the_loop_that_are_not_done),
+           CASE(an_eager_task_is_among_all_tasks_while_it_runs_and_when_it_waits),
+           CASE(a_task_tells_how_much_of_its_stack_was_in_use),
            CASE(a_task_that_never_has_to_wait_gives_way_after_its_budget),
            CASE(a_hundred_thousand_tasks_are_alive),
            CASE(a_loop_closes_with_many_tasks_alive),

@@ -1,0 +1,614 @@
+/* Context variables: whose value is seen where, and that each value is dropped once. */
+#include <proloop/proloop.h>
+
+#include "allocation.h"
+#include "fixture.h"
+#include "harness.h"
+#include "threads.h"
+
+/* A case whose body is a task. */
+#define CONTEXT_CASE(name)                                                                                             \
+    static int64_t name##_task(void *arg);                                                                             \
+    TEST_CASE(name)                                                                                                    \
+    {                                                                                                                  \
+        fixture f;                                                                                                     \
+        REQUIRE(fixture_open(&f, t));                                                                                  \
+        CHECK_EQ_INT(run_task(&f, name##_task, &f), 0);                                                                \
+        fixture_close(&f);                                                                                             \
+    }                                                                                                                  \
+    static int64_t name##_task(void *arg)
+
+static char red[] = "red", blue[] = "blue", green[] = "green", none[] = "none";
+static const pl_context_variable color = {"color", none};
+static const pl_context_variable shape = {"shape", NULL};
+
+static const char *color_here(void)
+{
+    return pl_context_get(&color);
+}
+
+static void set_color(char *word)
+{
+    CHECK_EQ_INT(pl_context_set(&color, word, NULL, NULL), PL_OK);
+}
+
+static void note_color(void *arg)
+{
+    note(arg, color_here());
+}
+
+static void set_green(void *arg)
+{
+    note(arg, color_here());
+    set_color(green);
+}
+
+static int64_t note_color_as_task(void *arg)
+{
+    note_color(arg);
+    return 0;
+}
+
+static int64_t set_green_as_task(void *arg)
+{
+    set_green(arg);
+    return 0;
+}
+
+/* --- What is seen where ------------------------------------------------------------------------------------------- */
+
+CONTEXT_CASE(a_variable_that_was_not_set_has_its_default)
+{
+    note_color(arg);
+    CHECK(pl_context_get(&shape) == NULL);
+    CHECK(pl_context_get(NULL) == NULL);
+    EXPECT_TRACE((fixture *)arg, "none ");
+    return 0;
+}
+
+CONTEXT_CASE(variables_keep_their_values_apart)
+{
+    fixture *f = arg;
+    set_color(red);
+    CHECK_EQ_INT(pl_context_set(&shape, blue, NULL, NULL), PL_OK);
+    set_color(green);
+    CHECK(pl_context_get(&shape) == blue);
+    CHECK(pl_context_get(&color) == green);
+    CHECK_EQ_INT(pl_context_set(&shape, NULL, NULL, NULL), PL_OK);
+    CHECK(pl_context_get(&shape) == NULL);
+    note_color(f);
+    EXPECT_TRACE(f, "green ");
+    return 0;
+}
+
+CONTEXT_CASE(a_task_starts_with_a_copy_of_its_spawners_context)
+{
+    fixture *f = arg;
+    set_color(red);
+    start_slot(f, 0, note_color_as_task);
+    set_color(blue); /* too late for the task: the copy is made at the spawn */
+    CHECK_EQ_INT(pl_task_await(f->tasks[0]), 0);
+    EXPECT_TRACE(f, "red ");
+    return 0;
+}
+
+CONTEXT_CASE(what_a_task_sets_its_spawner_does_not_see)
+{
+    fixture *f = arg;
+    set_color(red);
+    start_slot(f, 0, set_green_as_task);
+    CHECK_EQ_INT(pl_task_await(f->tasks[0]), 0);
+    note_color(f);
+    EXPECT_TRACE(f, "red red ");
+    return 0;
+}
+
+CONTEXT_CASE(an_eager_task_has_a_context_of_its_own)
+{
+    fixture *f = arg;
+    const pl_task_options eager = {.size = sizeof eager, .eager = 1};
+    set_color(red);
+    CHECK_EQ_INT(pl_spawn(&f->tasks[0], set_green_as_task, f, &eager), PL_OK);
+    CHECK_EQ_INT(pl_future_state(pl_task_future(f->tasks[0])), PL_FINISHED);
+    note_color(f);
+    EXPECT_TRACE(f, "red red ");
+    return 0;
+}
+
+static int64_t set_green_then_wait(void *arg)
+{
+    set_color(green);
+    CHECK_EQ_INT(pl_yield(), PL_OK);
+    note_color(arg);
+    return 0;
+}
+
+CONTEXT_CASE(a_context_goes_with_its_task_over_its_waits)
+{
+    fixture *f = arg;
+    set_color(red);
+    start_slot(f, 0, set_green_then_wait);
+    CHECK_EQ_INT(pl_yield(), PL_OK);
+    note_color(f);
+    CHECK_EQ_INT(pl_task_await(f->tasks[0]), 0);
+    note_color(f);
+    EXPECT_TRACE(f, "red green red ");
+    return 0;
+}
+
+CONTEXT_CASE(a_child_of_a_group_has_a_copy_of_its_spawners_context)
+{
+    fixture *f = arg;
+    pl_group group = {0};
+    CHECK_EQ_INT(pl_group_begin(&group, PL_GROUP_FAIL_FAST), PL_OK);
+    set_color(red);
+    CHECK_EQ_INT(pl_group_spawn(&group, note_color_as_task, f, NULL), PL_OK);
+    set_color(blue);
+    CHECK_EQ_INT(pl_group_end(&group, 0), 0);
+    EXPECT_TRACE(f, "red ");
+    return 0;
+}
+
+CONTEXT_CASE(a_callback_runs_in_a_copy_of_the_context_in_which_it_was_scheduled)
+{
+    fixture *f = arg;
+    set_color(red);
+    CHECK_EQ_INT(pl_call_soon(NULL, note_color, f, NULL), PL_OK);
+    set_color(blue);
+    CHECK_EQ_INT(pl_callback_schedule(&f->callbacks[0], NULL, note_color, f), PL_OK);
+    set_color(green);
+    CHECK_EQ_INT(pl_yield(), PL_OK);
+    EXPECT_TRACE(f, "red blue ");
+    return 0;
+}
+
+CONTEXT_CASE(a_timer_runs_in_a_copy_of_the_context_in_which_it_was_started)
+{
+    fixture *f = arg;
+    set_color(red);
+    CHECK_EQ_INT(pl_timer_start(&f->timers[0], NULL, PL_FOREVER, note_color, f), PL_OK);
+    set_color(blue);
+    CHECK_EQ_INT(pl_timer_start(&f->timers[0], NULL, PL_NS(1), note_color, f), PL_OK);
+    set_color(green);
+    CHECK_EQ_INT(pl_sleep(PL_MS(1)), PL_OK);
+    EXPECT_TRACE(f, "blue ");
+    return 0;
+}
+
+CONTEXT_CASE(a_done_callback_runs_in_the_context_in_which_it_was_added)
+{
+    fixture *f = arg;
+    new_future(f, 0);
+    set_color(red);
+    CHECK_EQ_INT(pl_future_add_done_callback(f->futures[0], &f->callbacks[0], note_color, f), PL_OK);
+    set_color(blue);
+    CHECK_EQ_INT(pl_future_add_done_callback(f->futures[0], &f->callbacks[1], note_color, f), PL_OK);
+    set_color(green);
+    CHECK_EQ_INT(pl_future_set_result(f->futures[0], 0), PL_OK);
+    CHECK_EQ_INT(pl_future_add_done_callback(f->futures[0], &f->callbacks[2], note_color, f), PL_OK);
+    CHECK_EQ_INT(pl_yield(), PL_OK);
+    EXPECT_TRACE(f, "red blue green ");
+    return 0;
+}
+
+CONTEXT_CASE(what_a_callback_sets_the_next_one_does_not_see)
+{
+    fixture *f = arg;
+    set_color(red);
+    CHECK_EQ_INT(pl_call_soon(NULL, set_green, f, NULL), PL_OK);
+    CHECK_EQ_INT(pl_call_soon(NULL, note_color, f, NULL), PL_OK);
+    CHECK_EQ_INT(pl_yield(), PL_OK);
+    note_color(f);
+    EXPECT_TRACE(f, "red red red ");
+    return 0;
+}
+
+static void set_green_and_post(void *arg)
+{
+    set_color(green);
+    CHECK_EQ_INT(pl_call_soon(NULL, note_color, arg, NULL), PL_OK);
+}
+
+CONTEXT_CASE(what_a_callback_sets_goes_to_what_it_starts)
+{
+    fixture *f = arg;
+    CHECK_EQ_INT(pl_call_soon(NULL, set_green_and_post, f, NULL), PL_OK);
+    CHECK_EQ_INT(pl_yield(), PL_OK);
+    CHECK_EQ_INT(pl_yield(), PL_OK);
+    EXPECT_TRACE(f, "green ");
+    return 0;
+}
+
+typedef struct poster {
+    fixture *f;
+    pl_remote *remote;
+    pl_context *context;
+} poster;
+
+static void post_note_color(void *arg)
+{
+    poster *p = arg;
+    CHECK_EQ_INT(pl_call_soon_threadsafe(p->remote, note_color, p->f, NULL), PL_OK);
+}
+
+static void post_in_context(void *arg)
+{
+    poster *p = arg;
+    CHECK_EQ_INT(pl_context_run(p->context, post_note_color, p), PL_OK);
+}
+
+CONTEXT_CASE(a_post_from_another_thread_brings_the_context_of_that_thread)
+{
+    fixture *f = arg;
+    poster p = {f, pl_loop_remote(f->loop), NULL};
+    set_color(red);
+    CHECK_EQ_INT(pl_context_copy(&p.context), PL_OK);
+    set_color(blue);
+    CHECK(test_in_thread(post_in_context, &p));
+    CHECK(test_in_thread(post_note_color, &p)); /* a thread without a context */
+    CHECK_EQ_INT(pl_yield(), PL_OK);
+    CHECK_EQ_INT(pl_yield(), PL_OK); /* posts come behind what was ready */
+    EXPECT_TRACE(f, "red none ");
+    pl_context_unref(p.context);
+    pl_remote_unref(p.remote);
+    return 0;
+}
+
+/* --- Contexts by themselves --------------------------------------------------------------------------------------- */
+
+CONTEXT_CASE(what_runs_in_a_context_changes_it)
+{
+    fixture *f = arg;
+    pl_context *context = NULL;
+    set_color(red);
+    CHECK_EQ_INT(pl_context_copy(&context), PL_OK);
+    CHECK_EQ_INT(pl_context_run(context, set_green, f), PL_OK);
+    note_color(f);
+    CHECK_EQ_INT(pl_context_run(context, note_color, f), PL_OK);
+    EXPECT_TRACE(f, "red red green ");
+    pl_context_unref(context);
+    return 0;
+}
+
+CONTEXT_CASE(tasks_and_callbacks_given_one_context_share_it)
+{
+    fixture *f = arg;
+    pl_task_options options = {.size = sizeof options};
+    CHECK_EQ_INT(pl_context_copy(&options.context), PL_OK);
+    CHECK_EQ_INT(pl_spawn(NULL, set_green_as_task, f, &options), PL_OK);
+    CHECK_EQ_INT(pl_spawn(NULL, note_color_as_task, f, &options), PL_OK);
+    CHECK_EQ_INT(pl_callback_set_context(&f->callbacks[0], options.context), PL_OK);
+    CHECK_EQ_INT(pl_callback_schedule(&f->callbacks[0], NULL, note_color, f), PL_OK);
+    CHECK_EQ_INT(pl_timer_set_context(&f->timers[0], options.context), PL_OK);
+    CHECK_EQ_INT(pl_timer_start(&f->timers[0], NULL, 0, note_color, f), PL_OK);
+    pl_context_unref(options.context);
+    CHECK_EQ_INT(pl_sleep(PL_NS(1)), PL_OK);
+    CHECK_EQ_INT(pl_yield(), PL_OK);
+    note_color(f);
+    EXPECT_TRACE(f, "none green green green none ");
+    return 0;
+}
+
+static void note_and_wait_and_note(void *arg)
+{
+    note_color(arg);
+    set_color(green);
+    CHECK_EQ_INT(pl_yield(), PL_OK);
+    note_color(arg);
+}
+
+CONTEXT_CASE(a_task_may_wait_inside_a_context)
+{
+    fixture *f = arg;
+    pl_context *context = NULL;
+    CHECK_EQ_INT(pl_context_copy(&context), PL_OK);
+    start_slot(f, 0, note_color_as_task);
+    CHECK_EQ_INT(pl_context_run(context, note_and_wait_and_note, f), PL_OK);
+    note_color(f);
+    EXPECT_TRACE(f, "none none green none ");
+    pl_context_unref(context);
+    return 0;
+}
+
+CONTEXT_CASE(a_context_set_for_a_callback_serves_once)
+{
+    fixture *f = arg;
+    pl_context *context = NULL;
+    set_color(red);
+    CHECK_EQ_INT(pl_context_copy(&context), PL_OK);
+    set_color(blue);
+    CHECK_EQ_INT(pl_callback_set_context(&f->callbacks[0], context), PL_OK);
+    CHECK_EQ_INT(pl_callback_schedule(&f->callbacks[0], NULL, note_color, f), PL_OK);
+    CHECK_EQ_INT(pl_callback_set_context(&f->callbacks[0], context), PL_EBUSY);
+    CHECK_EQ_INT(pl_yield(), PL_OK);
+    CHECK_EQ_INT(pl_callback_schedule(&f->callbacks[0], NULL, note_color, f), PL_OK);
+    CHECK_EQ_INT(pl_yield(), PL_OK);
+    EXPECT_TRACE(f, "red blue ");
+    CHECK_EQ_INT(pl_timer_start(&f->timers[0], NULL, PL_FOREVER, note_color, f), PL_OK);
+    CHECK_EQ_INT(pl_timer_set_context(&f->timers[0], context), PL_EBUSY);
+    CHECK_EQ_INT(pl_timer_stop(&f->timers[0]), 1);
+    CHECK_EQ_INT(pl_callback_set_context(NULL, context), PL_EINVAL);
+    CHECK_EQ_INT(pl_timer_set_context(NULL, context), PL_EINVAL);
+    pl_context_unref(context);
+    return 0;
+}
+
+static void set_color_where_there_is_no_context(void *arg)
+{
+    fixture *f = arg;
+    CHECK_EQ_INT(pl_context_set(&color, red, NULL, NULL), PL_ESTATE);
+    CHECK_EQ_INT(pl_context_set(&color, f, fixture_drop, NULL), PL_ESTATE);
+    CHECK_EQ_INT(f->drops, 1);
+    note_color(f);
+}
+
+TEST_CASE(outside_of_every_context_there_is_nothing_to_set)
+{
+    fixture f;
+    REQUIRE(fixture_open(&f, t));
+    set_color_where_there_is_no_context(&f);
+    f.drops = 0;
+    CHECK(test_in_thread(set_color_where_there_is_no_context, &f));
+    EXPECT_TRACE(&f, "none none ");
+    fixture_close(&f);
+}
+
+static void spawn_note_color(void *arg)
+{
+    fixture *f = arg;
+    set_color(red);
+    start_slot(f, 0, note_color_as_task);
+}
+
+TEST_CASE(a_task_spawned_before_the_loop_runs_has_the_context_of_its_spawner)
+{
+    fixture f;
+    pl_context *context = NULL;
+    REQUIRE(fixture_open(&f, t));
+    CHECK_EQ_INT(pl_context_copy(&context), PL_OK);
+    CHECK_EQ_INT(pl_context_run(context, spawn_note_color, &f), PL_OK);
+    pl_context_unref(context);
+    CHECK_EQ_INT(finish_task(&f, f.tasks[0]), 0);
+    EXPECT_TRACE(&f, "red ");
+    fixture_close(&f);
+}
+
+TEST_CASE(arguments_that_make_no_sense_are_refused)
+{
+    pl_context_token token = {{{0}}};
+    (void)t;
+    CHECK_EQ_INT(pl_context_set(NULL, red, NULL, NULL), PL_EINVAL);
+    CHECK_EQ_INT(pl_context_reset(NULL), PL_EINVAL);
+    CHECK_EQ_INT(pl_context_reset(&token), PL_ESTATE);
+    pl_context_forget(NULL);
+    pl_context_forget(&token);
+    CHECK_EQ_INT(pl_context_copy(NULL), PL_EINVAL);
+    CHECK_EQ_INT(pl_context_run(NULL, note_color, NULL), PL_EINVAL);
+    CHECK(pl_context_ref(NULL) == NULL);
+    pl_context_unref(NULL);
+}
+
+/* --- Tokens ------------------------------------------------------------------------------------------------------- */
+
+CONTEXT_CASE(a_token_brings_back_what_was)
+{
+    fixture *f = arg;
+    pl_context_token first = {{{0}}}, second = {{{0}}};
+    CHECK_EQ_INT(pl_context_set(&color, red, NULL, &first), PL_OK);
+    CHECK_EQ_INT(pl_context_set(&color, blue, NULL, &second), PL_OK);
+    CHECK_EQ_INT(pl_context_reset(&second), PL_OK);
+    note_color(f);
+    CHECK_EQ_INT(pl_context_reset(&first), PL_OK);
+    note_color(f);
+    EXPECT_TRACE(f, "red none ");
+    return 0;
+}
+
+CONTEXT_CASE(a_token_serves_once)
+{
+    fixture *f = arg;
+    pl_context_token token = {{{0}}};
+    CHECK_EQ_INT(pl_context_set(&color, red, NULL, &token), PL_OK);
+    CHECK_EQ_INT(pl_context_set(&color, blue, NULL, &token), PL_ESTATE); /* it is in use */
+    note_color(f);
+    CHECK_EQ_INT(pl_context_reset(&token), PL_OK);
+    CHECK_EQ_INT(pl_context_reset(&token), PL_ESTATE);
+    EXPECT_TRACE(f, "red ");
+    return 0;
+}
+
+static int64_t reset_a_strangers_token(void *arg)
+{
+    CHECK_EQ_INT(pl_context_reset(arg), PL_EINVAL);
+    return 0;
+}
+
+CONTEXT_CASE(a_token_of_another_context_is_refused)
+{
+    fixture *f = arg;
+    pl_context_token token = {{{0}}};
+    CHECK_EQ_INT(pl_context_set(&color, red, NULL, &token), PL_OK);
+    f->tasks[0] = start_task(f, reset_a_strangers_token, &token);
+    CHECK_EQ_INT(pl_task_await(f->tasks[0]), 0);
+    CHECK_EQ_INT(pl_context_reset(&token), PL_OK);
+    return 0;
+}
+
+/* --- Values are dropped once -------------------------------------------------------------------------------------- */
+
+CONTEXT_CASE(a_value_is_dropped_when_no_context_has_it)
+{
+    fixture *f = arg;
+    CHECK_EQ_INT(pl_context_set(&shape, f, fixture_drop, NULL), PL_OK);
+    start_slot(f, 0, note_color_as_task); /* has a copy */
+    CHECK_EQ_INT(pl_call_soon(NULL, note_color, f, NULL), PL_OK);
+    CHECK_EQ_INT(pl_context_set(&shape, NULL, NULL, NULL), PL_OK);
+    CHECK_EQ_INT(f->drops, 0);
+    CHECK_EQ_INT(pl_task_await(f->tasks[0]), 0);
+    CHECK_EQ_INT(f->drops, 1);
+    fixture_clear(f);
+    return 0;
+}
+
+CONTEXT_CASE(a_token_keeps_the_value_that_it_would_bring_back)
+{
+    fixture *f = arg;
+    pl_context_token token = {{{0}}};
+    CHECK_EQ_INT(pl_context_set(&shape, f, fixture_drop, NULL), PL_OK);
+    CHECK_EQ_INT(pl_context_set(&shape, NULL, NULL, &token), PL_OK);
+    CHECK_EQ_INT(f->drops, 0);
+    CHECK_EQ_INT(pl_context_reset(&token), PL_OK);
+    CHECK(pl_context_get(&shape) == f);
+    CHECK_EQ_INT(f->drops, 0);
+    CHECK_EQ_INT(pl_context_set(&shape, NULL, NULL, &token), PL_OK);
+    pl_context_forget(&token);
+    CHECK_EQ_INT(f->drops, 1);
+    return 0;
+}
+
+static int64_t set_shape(void *arg)
+{
+    return pl_context_set(&shape, arg, fixture_drop, NULL);
+}
+
+TEST_CASE(a_tasks_values_are_dropped_when_it_ends)
+{
+    fixture f;
+    REQUIRE(fixture_open(&f, t));
+    start_slot(&f, 0, set_shape);
+    CHECK_EQ_INT(finish_task(&f, f.tasks[0]), 0);
+    CHECK_EQ_INT(f.drops, 1); /* although the task itself is still held */
+    fixture_close(&f);
+}
+
+static int64_t schedule_all_and_end(void *arg)
+{
+    fixture *f = arg;
+    CHECK_EQ_INT(pl_context_set(&shape, f, fixture_drop, NULL), PL_OK);
+    CHECK_EQ_INT(pl_call_soon(NULL, note_color, f, NULL), PL_OK);
+    CHECK_EQ_INT(pl_callback_schedule(&f->callbacks[0], NULL, note_color, f), PL_OK);
+    CHECK_EQ_INT(pl_timer_start(&f->timers[0], NULL, PL_FOREVER, note_color, f), PL_OK);
+    CHECK_EQ_INT(pl_future_add_done_callback(f->futures[0], &f->callbacks[1], note_color, f), PL_OK);
+    CHECK_EQ_INT(pl_future_add_done_callback(f->futures[0], &f->callbacks[2], note_color, f), PL_OK);
+    CHECK_EQ_INT(pl_loop_stop(f->loop), PL_OK);
+    return 0;
+}
+
+TEST_CASE(what_waits_when_the_loop_closes_lets_its_values_go)
+{
+    fixture f;
+    REQUIRE(fixture_open(&f, t));
+    new_future(&f, 0);
+    start_slot(&f, 0, schedule_all_and_end);
+    CHECK_EQ_INT(pl_loop_run_forever(f.loop), PL_OK);
+    CHECK_EQ_INT(f.drops, 0);
+    CHECK_EQ_INT(pl_callback_cancel(&f.callbacks[2]), 1);
+    fixture_close(&f);
+    CHECK_EQ_INT(f.drops, 1);
+    EXPECT_TRACE(&f, "");
+}
+
+CONTEXT_CASE(a_callback_or_timer_taken_back_lets_its_values_go)
+{
+    fixture *f = arg;
+    pl_context *context = NULL;
+    CHECK_EQ_INT(pl_context_set(&shape, f, fixture_drop, NULL), PL_OK);
+    CHECK_EQ_INT(pl_callback_schedule(&f->callbacks[0], NULL, note_color, f), PL_OK);
+    CHECK_EQ_INT(pl_timer_start(&f->timers[0], NULL, PL_FOREVER, note_color, f), PL_OK);
+    CHECK_EQ_INT(pl_context_copy(&context), PL_OK);
+    CHECK_EQ_INT(pl_callback_set_context(&f->callbacks[1], context), PL_OK);
+    pl_context_unref(context);
+    CHECK_EQ_INT(pl_context_set(&shape, NULL, NULL, NULL), PL_OK);
+    CHECK_EQ_INT(pl_callback_cancel(&f->callbacks[0]), 1);
+    CHECK_EQ_INT(pl_timer_stop(&f->timers[0]), 1);
+    CHECK_EQ_INT(f->drops, 0);
+    CHECK_EQ_INT(pl_callback_cancel(&f->callbacks[1]), 0); /* idle, but it had a context */
+    CHECK_EQ_INT(f->drops, 1);
+    return 0;
+}
+
+/* --- Without memory ----------------------------------------------------------------------------------------------- */
+
+typedef struct shortage {
+    allocation memory;
+    pl_context *context;
+    int drops;
+    int failures;
+} shortage;
+
+static void count_drop(void *arg)
+{
+    ((shortage *)arg)->drops++;
+}
+
+static void set_twice_and_reset(void *arg)
+{
+    shortage *s = arg;
+    pl_context_token token = {{{0}}};
+    int rc = pl_context_set(&shape, s, count_drop, NULL);
+    CHECK(rc == PL_OK || rc == PL_ENOMEM);
+    s->failures += rc < 0;
+    rc = pl_context_set(&color, s, count_drop, &token);
+    CHECK(rc == PL_OK || rc == PL_ENOMEM);
+    s->failures += rc < 0;
+    if (rc == PL_OK) {
+        rc = pl_context_reset(&token);
+        s->failures += rc < 0;
+        CHECK(rc == PL_OK || rc == PL_ENOMEM);
+        CHECK(rc == PL_OK || pl_context_get(&color) == s);
+        pl_context_forget(&token);
+    }
+}
+
+TEST_CASE(each_allocation_of_a_context_fails_once)
+{
+    shortage s;
+    (void)t;
+    for (int64_t fail_at = 1;; fail_at++) {
+        memset(&s, 0, sizeof s);
+        REQUIRE(allocation_begin(&s.memory) == PL_OK);
+        s.memory.fail_at = fail_at;
+        if (pl_context_copy(&s.context) == PL_OK) {
+            CHECK_EQ_INT(pl_context_run(s.context, set_twice_and_reset, &s), PL_OK);
+            pl_context_unref(s.context);
+            CHECK_EQ_INT(s.drops, 2);
+            CHECK_EQ_INT(s.failures, s.memory.failed);
+        } else {
+            CHECK_EQ_INT(s.memory.failed, 1);
+        }
+        allocation_end(&s.memory);
+        if (s.memory.failed == 0)
+            break;
+    }
+}
+
+TEST_SUITE(context, TEST_BACKENDS_ALL,
+           CASE(a_variable_that_was_not_set_has_its_default),
+           CASE(variables_keep_their_values_apart),
+           CASE(a_task_starts_with_a_copy_of_its_spawners_context),
+           CASE(what_a_task_sets_its_spawner_does_not_see),
+           CASE(an_eager_task_has_a_context_of_its_own),
+           CASE(a_context_goes_with_its_task_over_its_waits),
+           CASE(a_child_of_a_group_has_a_copy_of_its_spawners_context),
+           CASE(a_callback_runs_in_a_copy_of_the_context_in_which_it_was_scheduled),
+           CASE(a_timer_runs_in_a_copy_of_the_context_in_which_it_was_started),
+           CASE(a_done_callback_runs_in_the_context_in_which_it_was_added),
+           CASE(what_a_callback_sets_the_next_one_does_not_see),
+           CASE(what_a_callback_sets_goes_to_what_it_starts),
+           CASE(a_post_from_another_thread_brings_the_context_of_that_thread),
+           CASE(what_runs_in_a_context_changes_it),
+           CASE(tasks_and_callbacks_given_one_context_share_it),
+           CASE(a_task_may_wait_inside_a_context),
+           CASE(a_context_set_for_a_callback_serves_once),
+           CASE(outside_of_every_context_there_is_nothing_to_set),
+           CASE(a_task_spawned_before_the_loop_runs_has_the_context_of_its_spawner),
+           CASE(arguments_that_make_no_sense_are_refused),
+           CASE(a_token_brings_back_what_was),
+           CASE(a_token_serves_once),
+           CASE(a_token_of_another_context_is_refused),
+           CASE(a_value_is_dropped_when_no_context_has_it),
+           CASE(a_token_keeps_the_value_that_it_would_bring_back),
+           CASE(a_tasks_values_are_dropped_when_it_ends),
+           CASE(what_waits_when_the_loop_closes_lets_its_values_go),
+           CASE(a_callback_or_timer_taken_back_lets_its_values_go),
+           CASE(each_allocation_of_a_context_fails_once))
