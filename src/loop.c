@@ -340,10 +340,10 @@ static int loop_enter(pl_loop *loop, bool inside_another)
         return PL_EINVAL;
     if (loop->closed)
         return PL_ECLOSED;
-    if (loop->running || (pl_loop_running() && !inside_another))
-        return PL_EBUSY;
     if (pl__loop_thread(loop) && pl__loop_thread(loop) != pl__thread_id())
         return PL_ETHREAD;
+    if (loop->running || (pl_loop_running() && !inside_another))
+        return PL_EBUSY;
     int entered = pl__fiber_host_enter(&loop->host);
     if (entered < 0)
         return entered;
