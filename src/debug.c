@@ -57,16 +57,11 @@ void pl__debug_destroy(pl_loop *loop)
 
 /* --- What is executed --------------------------------------------------------------------------------------------- */
 
-pl_task *pl__debug_task_behind(const pl__callback *callback)
-{
-    return pl__task_of_wake(callback);
-}
-
 pl_task *pl__debug_awaiter(const pl_task *task)
 {
     int searched = 0;
     PL__LIST_EACH (node, &task->future.callbacks) {
-        pl_task *awaiter = pl__debug_task_behind(PL__CONTAINER_OF(node, pl__callback, node));
+        pl_task *awaiter = pl__task_of_wake(PL__CONTAINER_OF(node, pl__callback, node));
         if (awaiter)
             return awaiter;
         if (++searched == PL__WAITERS_SEARCHED)
@@ -99,7 +94,7 @@ static void write_down(pl__debug *debug, const pl_task *task)
 void pl__debug_callback_begins(pl_loop *loop, const pl__callback *callback)
 {
     pl__debug *debug = loop->debugging;
-    const pl_task *task = pl__task_of_wake(callback);
+    const pl_task *task = pl__task_of_step(callback);
     debug->callback_where = task ? NULL : callback->where;
     debug->began = pl__clock_now();
     pl__mutex_lock(&debug->mutex);

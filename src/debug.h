@@ -137,9 +137,6 @@ void pl__debug_callback_ended(pl_loop *loop);
 /* Inside a callback this task goes on: an eager one, or after it the one that made it; NULL: the callback itself. */
 void pl__debug_goes_on(pl_loop *loop, const pl_task *task);
 
-/* The task that goes on when the future of this callback is done, though perhaps not at once; NULL: none. */
-pl_task *pl__debug_task_behind(const pl__callback *callback);
-
 /* The first task that waits for this one: for its future, or as the parent of its group; NULL: none. */
 pl_task *pl__debug_awaiter(const pl_task *task);
 

@@ -88,7 +88,7 @@ static void add_awaiters(pl__text *text, const pl_task *task)
     size_t count = 0;
     PL__LIST_EACH (node, &task->future.callbacks) {
         const pl__callback *callback = PL__CONTAINER_OF(node, pl__callback, node);
-        const pl_task *awaiter = pl__debug_task_behind(callback);
+        const pl_task *awaiter = pl__task_of_wake(callback);
         if (++count > PL__AWAITERS_SHOWN)
             continue;
         if (awaiter)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "allocator.h"
+#include "coro.h"
 #include "debug.h"
 #include "dump.h"
 #include "listener.h"
@@ -67,12 +68,15 @@ static int loop_init(pl_loop *loop, const pl_loop_options *options)
     loop->debug = debug_wanted(options);
     loop->task_budget = options->task_budget ? (uint32_t)options->task_budget : PL__TASK_BUDGET;
     loop->stack_size = options->stack_size;
+    loop->random = options->seed;
     pl__list_init(&loop->ready);
     pl__list_init(&loop->tasks);
     pl__list_init(&loop->operations);
     pl__list_init(&loop->streams);
     pl__list_init(&loop->listeners);
     pl__list_init(&loop->aborts);
+    pl__list_init(&loop->gathering_aborts);
+    pl__list_init(&loop->coros);
     pl__buffer_pool_init(&loop->buffers);
     int result = pl__fiber_pool_init(&loop->fibers);
     if (result < 0)
@@ -419,16 +423,13 @@ int64_t pl_loop_run_until_complete(pl_loop *loop, pl_future *future)
 
 /* --- Closing ------------------------------------------------------------------------------------------------------ */
 
-/* Runs until the tasks have ended. False: those that are left ignore their cancel. */
+/* Runs until the tasks have ended. False: those that are left ignore their cancel, or wait for those. */
 static bool end_tasks(pl_loop *loop)
 {
     PL__LIST_EACH (node, &loop->tasks)
         pl__task_cancel_whole(PL__CONTAINER_OF(node, pl_task, node));
     while (!pl__list_is_empty(&loop->tasks)) {
-        bool hopeless = true;
-        PL__LIST_EACH (node, &loop->tasks)
-            hopeless = hopeless && PL__CONTAINER_OF(node, pl_task, node)->cancels_ignored > PL__CANCELS_IGNORED;
-        if (hopeless)
+        if (pl__tasks_are_hopeless(loop))
             return false;
         iterate(loop, PL_FOREVER);
     }
@@ -496,6 +497,7 @@ int pl_loop_close(pl_loop *loop)
     bool ended = end_tasks(loop);
     if (!ended)
         leave_tasks_behind(loop);
+    pl__coros_close(loop);
     end_operations(loop);
     loop_leave(loop);
     loop->closed = true;
@@ -519,8 +521,11 @@ static void print_report(const pl_report *report)
         (void)fprintf(stderr, ": %s (%s)", pl_error_text(report->error), pl_error_name(report->error));
     if (report->system_error)
         (void)fprintf(stderr, ", system error %ld", (long)report->system_error);
-    if (report->task)
-        (void)fprintf(stderr, ", task %s", report->task);
+    if (report->task) {
+        char name[PL__TASK_NAME_SIZE * 4];
+        pl__printable(name, sizeof name, report->task);
+        (void)fprintf(stderr, ", task %s", name);
+    }
     if (report->where)
         (void)fprintf(stderr, ", begun at %s", report->where);
     (void)fprintf(stderr, "\n%s%s", report->stack ? "  made at\n" : "", report->stack ? report->stack : "");

@@ -57,8 +57,12 @@ struct pl_loop {
     pl__list listeners;  /* pl_listener, likewise */
     pl__list aborts;     /* pl__group, while group_abort is at work */
     bool aborting;
+    pl__list gathering_aborts; /* pl__gathering, while gathering_abort is at work */
+    bool gathering_aborting;
+    pl__list coros; /* pl_coro, not used */
     pl_remote *remote;
     uint64_t tasks_made;
+    uint64_t random; /* what pl_select draws its choices from */
 
     pl__fiber_host host;
     pl__fiber_pool fibers;

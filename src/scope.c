@@ -13,6 +13,7 @@ static const char *const kind_names[] = {
     [PL__SCOPE_TIMEOUT] = "timeout",
     [PL__SCOPE_GROUP] = "group",
     [PL__SCOPE_SHIELDED] = "shielded region",
+    [PL__SCOPE_AS_COMPLETED] = "pl_as_completed",
 };
 
 static void set_innermost(pl_task *task, pl__scope *scope)

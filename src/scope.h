@@ -13,7 +13,13 @@
 
 #include "timer.h"
 
-typedef enum pl__scope_kind { PL__SCOPE_NONE, PL__SCOPE_TIMEOUT, PL__SCOPE_GROUP, PL__SCOPE_SHIELDED } pl__scope_kind;
+typedef enum pl__scope_kind {
+    PL__SCOPE_NONE,
+    PL__SCOPE_TIMEOUT,
+    PL__SCOPE_GROUP,
+    PL__SCOPE_SHIELDED,
+    PL__SCOPE_AS_COMPLETED
+} pl__scope_kind;
 
 typedef struct pl__scope {
     pl_task *task; /* NULL: not open */

@@ -11,9 +11,11 @@
 
 #include "allocator.h"
 #include "debug.h"
+#include "gather.h"
 #include "group.h"
 #include "loop.h"
 #include "op.h"
+#include "sync.h"
 
 enum { PL__TASKS_KEPT = 1024, PL__DEPENDENTS_SEARCHED = 10000 };
 
@@ -110,6 +112,7 @@ int pl__task_spawn(pl_task **out, pl_task_fn *fn, void *arg, const pl_task_optio
     pl__debug_created(&task->future, loop);
     task->bindings = options->context ? pl__bindings_to(options->context) : pl__bindings_copy();
     pl__list_init(&task->operations);
+    pl__list_init(&task->locks);
     task->number = ++loop->tasks_made;
     task_set_name(task, options->name);
     task->cancelled = loop->closing;
@@ -180,6 +183,7 @@ static void task_run(pl_task *task, pl__fiber_host *host)
     task->running = false;
     if (!returned)
         return;
+    pl__locks_report_held(task); /* one may lie in its stack */
     pl__fiber_give(&loop->fibers, task->fiber);
     task->fiber = NULL;
     /* As in asyncio: a cancel that no wait was left to deliver makes the task a cancelled one, unless it failed. */
@@ -205,7 +209,7 @@ static void task_main(void *arg)
 
 static void task_end(pl_task *task, int64_t result)
 {
-    PL__CHECK(!task->fiber && !task->scope && pl__list_is_empty(&task->operations));
+    PL__CHECK(!task->fiber && !task->scope && pl__list_is_empty(&task->operations) && pl__list_is_empty(&task->locks));
     pl__node_unlink(&task->node);
     pl__bindings_release(&task->bindings);
     task->future.message = task->message;
@@ -371,40 +375,99 @@ int64_t pl__task_wait_for(pl_task *task, pl_future *future)
     return result;
 }
 
-pl_task *pl__task_of_wake(const pl__callback *callback)
+pl_task *pl__task_of_step(const pl__callback *callback)
 {
     return callback->fn == task_step ? callback->arg : NULL;
 }
 
-/* The tasks that cannot go on before `task` ends: those that wait for it, and the one whose group it is in. */
-static void add_dependents(const pl_task *task, pl__list *found)
+pl_task *pl__task_of_wake(const pl__callback *callback)
 {
-    PL__LIST_EACH (node, &task->future.callbacks) {
-        pl_task *waiter = pl__task_of_wake(PL__CONTAINER_OF(node, pl__callback, node));
-        if (waiter && !pl__node_is_linked(&waiter->search_node))
-            pl__list_push_back(found, &waiter->search_node);
-    }
-    if (task->group && !pl__node_is_linked(&task->group->parent->search_node))
+    return callback->fn == task_step ? callback->arg : pl__gathering_waiter(callback);
+}
+
+static void add_parent(const pl_task *task, pl__list *found)
+{
+    if (!pl__node_is_linked(&task->group->parent->search_node))
         pl__list_push_back(found, &task->group->parent->search_node);
 }
 
-/* Whether the future's task cannot end before this one does, directly or through others. Most tasks have no dependents
- * when they wait; a search that finds very many gives up. */
+/* The tasks that wait for this one. */
+static void add_waiters(const pl_task *task, pl__list *found)
+{
+    PL__LIST_EACH (node, &task->future.callbacks) {
+        const pl__callback *callback = PL__CONTAINER_OF(node, pl__callback, node);
+        pl_task *waiter = callback->fn == task_step ? callback->arg : pl__gathering_dependent(callback);
+        if (waiter && !pl__node_is_linked(&waiter->search_node))
+            pl__list_push_back(found, &waiter->search_node);
+    }
+}
+
+/* The tasks that cannot end before `task` does: those that wait for it, and the one whose group it is in. */
+static void add_dependents(const pl_task *task, pl__list *found)
+{
+    add_waiters(task, found);
+    if (task->group)
+        add_parent(task, found);
+}
+
+/* Most tasks have no dependents when they wait; a search that finds very many gives up. */
+void pl__task_find_dependents(pl_task *task, pl__list *found)
+{
+    pl__list_init(found);
+    pl__list_push_back(found, &task->search_node);
+    int searched = 0;
+    for (pl__node *node = found->head.next; node != &found->head && searched++ < PL__DEPENDENTS_SEARCHED;
+         node = node->next)
+        add_dependents(PL__CONTAINER_OF(node, pl_task, search_node), found);
+}
+
+bool pl__task_is_dependent(const pl_future *future)
+{
+    return future->type == &task_type && pl__node_is_linked(&PL__CONTAINER_OF(future, pl_task, future)->search_node);
+}
+
+void pl__task_forget_dependents(pl__list *found)
+{
+    while (pl__list_pop_front(found))
+        continue;
+}
+
+static bool ignores_its_cancel(const pl_task *task)
+{
+    return task->cancels_ignored > PL__CANCELS_IGNORED;
+}
+
+bool pl__tasks_are_hopeless(const pl_loop *loop)
+{
+    bool hopeless = true;
+    pl__list found;
+    pl__list_init(&found);
+    PL__LIST_EACH (node, &loop->tasks) {
+        pl_task *task = PL__CONTAINER_OF(node, pl_task, node);
+        if (ignores_its_cancel(task))
+            pl__list_push_back(&found, &task->search_node);
+    }
+    for (pl__node *node = found.head.next; node != &found.head; node = node->next) {
+        const pl_task *task = PL__CONTAINER_OF(node, pl_task, search_node);
+        add_waiters(task, &found);
+        if (task->group && task->group->state == PL__GROUP_ENDING) /* before that the parent has more to do */
+            add_parent(task, &found);
+    }
+    PL__LIST_EACH (node, &loop->tasks)
+        hopeless = hopeless && pl__node_is_linked(&PL__CONTAINER_OF(node, pl_task, node)->search_node);
+    pl__task_forget_dependents(&found);
+    return hopeless;
+}
+
+/* Whether the future's task cannot end before this one does, directly or through others. */
 static bool waits_for(const pl_future *future, pl_task *task)
 {
     if (future->type != &task_type)
         return false;
-    bool circle = false;
     pl__list found;
-    pl__list_init(&found);
-    pl__list_push_back(&found, &task->search_node);
-    int searched = 0;
-    for (pl__node *node; (node = pl__list_pop_front(&found));) {
-        const pl_task *dependent = PL__CONTAINER_OF(node, pl_task, search_node);
-        circle = circle || future == &dependent->future;
-        if (!circle && searched++ < PL__DEPENDENTS_SEARCHED)
-            add_dependents(dependent, &found);
-    }
+    pl__task_find_dependents(task, &found);
+    bool circle = pl__task_is_dependent(future);
+    pl__task_forget_dependents(&found);
     return circle;
 }
 
@@ -414,6 +477,12 @@ static void give_way(pl_task *task)
     if (pl__task_is_cancelled_by_level(task))
         count_ignored(task);
     take_turns(task);
+}
+
+void pl__task_count_result(pl_task *task)
+{
+    if (--task->budget == 0)
+        give_way(task);
 }
 
 int64_t pl_await(pl_future *future)
@@ -429,8 +498,7 @@ int64_t pl_await(pl_future *future)
         return PL_EINVAL;
     if (pl__future_is_done(future)) {
         pl__future_hold(future);
-        if (--task->budget == 0)
-            give_way(task);
+        pl__task_count_result(task);
         if (future->state == PL_CANCELLED)
             task->message = future->message;
         return take_and_let_go(future);

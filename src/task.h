@@ -37,6 +37,7 @@ struct pl_task {
     const char *scope_where; /* where it began: a scope in a frame that was left cannot be asked any more, */
     uint8_t scope_kind;      /* nor for this */
     pl__list operations;     /* in flight, in memory of its stack */
+    pl__list locks;          /* pl__lock, that it took and nobody released; in debug mode only */
     pl__group *group;        /* NULL: none */
     pl__node group_node;
     pl__node search_node; /* in a search for a circle of waits */
@@ -94,7 +95,24 @@ int pl__task_call_begin(void);
  * the future may be done all the same, if the task was cancelled: what the future stood for is to be undone then. */
 int64_t pl__task_wait_for(pl_task *task, pl_future *future);
 
-/* The task that goes on when this callback runs; NULL: none. */
+/* In a call that has its result without waiting: makes a task give way that has had very many of those in one step. */
+void pl__task_count_result(pl_task *task);
+
+/* Finds the tasks that cannot go on before `task` ends, itself included; they are dependents until they are forgotten,
+ * which is to happen before anything else does. */
+void pl__task_find_dependents(pl_task *task, pl__list *found);
+void pl__task_forget_dependents(pl__list *found);
+
+/* Whether each task of the loop ignores its cancel, or waits for one that does. */
+bool pl__tasks_are_hopeless(const pl_loop *loop);
+
+/* Whether it is the future of a dependent. */
+bool pl__task_is_dependent(const pl_future *future);
+
+/* The task whose next step this callback is; NULL: it is no task's. */
+pl_task *pl__task_of_step(const pl__callback *callback);
+
+/* The task that waits by this callback, directly or for several futures; NULL: none. */
 pl_task *pl__task_of_wake(const pl__callback *callback);
 
 /* The task that runs in this thread's running loop; NULL: none. */

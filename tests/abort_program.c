@@ -3,6 +3,7 @@
  * Each prints what it expects, so that aborts.cmake need not know the cases: "expect abort" or "expect interrupt" before
  * it goes wrong, and then nothing; or "passed" at its end.
  */
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -47,6 +48,14 @@ static int64_t return_in_group_with_child(void *arg)
     (void)pl_group_begin(&group, PL_GROUP_SUPERVISE);
     (void)pl_group_spawn(&group, sleep_for_ever, NULL, NULL);
     (void)pl_yield();
+    return 0;
+}
+
+static int64_t return_in_as_completed(void *arg)
+{
+    pl_as_completed completed = {0};
+    (void)arg;
+    (void)pl_as_completed_begin(&completed, NULL, 0, PL_FOREVER);
     return 0;
 }
 
@@ -241,6 +250,40 @@ static int64_t never_end_with_writes(void *arg)
     return 0;
 }
 
+/* These heed their cancel, but wait for one that does not. */
+static int64_t await_a_stubborn_task(void *arg)
+{
+    pl_task *task = NULL;
+    int64_t rc;
+    (void)arg;
+    (void)pl_spawn(&task, never_end, NULL, NULL);
+    rc = pl_task_await(task);
+    pl_task_unref(task);
+    return rc;
+}
+
+static int64_t gather_a_stubborn_task(void *arg)
+{
+    pl_task *task = NULL;
+    pl_awaited item = {0};
+    int64_t rc;
+    (void)arg;
+    (void)pl_spawn(&task, never_end, NULL, NULL);
+    item.future = pl_task_future(task);
+    rc = pl_gather(&item, 1, 0);
+    pl_task_unref(task);
+    return rc;
+}
+
+static int64_t end_group_of_a_stubborn_task(void *arg)
+{
+    pl_group group = {0};
+    (void)arg;
+    (void)pl_group_begin(&group, PL_GROUP_FAIL_FAST);
+    (void)pl_group_spawn(&group, await_a_stubborn_task, NULL, NULL);
+    return pl_group_end(&group, pl_sleep(PL_FOREVER));
+}
+
 static int close_with(pl_task_fn *fn)
 {
     pl_loop *loop = NULL;
@@ -252,7 +295,8 @@ static int close_with(pl_task_fn *fn)
     (void)pl_loop_set_exception_handler(loop, count_report, NULL);
     options.loop = loop;
     (void)pl_spawn(NULL, fn, NULL, &options);
-    (void)pl_loop_run_once(loop, 0);
+    for (int i = 0; i < 5; i++) /* so that those it spawns have begun */
+        (void)pl_loop_run_once(loop, 0);
     remote = pl_loop_remote(loop);
     (void)pl_call_soon_threadsafe(remote, run_one, NULL, drop_one);
     rc = pl_loop_close(loop);
@@ -273,6 +317,21 @@ static int close_with(pl_task_fn *fn)
 static int close_with_a_stubborn_task(void)
 {
     return close_with(never_end);
+}
+
+static int close_with_a_task_that_awaits_a_stubborn_one(void)
+{
+    return close_with(await_a_stubborn_task);
+}
+
+static int close_with_a_task_that_gathers_a_stubborn_one(void)
+{
+    return close_with(gather_a_stubborn_task);
+}
+
+static int close_with_a_group_of_a_stubborn_task(void)
+{
+    return close_with(end_group_of_a_stubborn_task);
 }
 
 static int close_with_a_task_that_only_yields(void)
@@ -308,6 +367,38 @@ static int64_t ignore_interrupts(void *arg)
     return 0;
 }
 
+/* --- Queues ----------------------------------------------------------------------------------------------------- */
+
+static int64_t get_one(void *arg)
+{
+    void *item;
+    return pl_queue_get(arg, &item);
+}
+
+static int64_t end_queue(bool told)
+{
+    pl_queue queue = {0};
+    (void)pl_queue_begin(&queue, NULL);
+    (void)pl_spawn(NULL, get_one, &queue, NULL);
+    (void)pl_yield();
+    if (told)
+        (void)pl_queue_shutdown(&queue, 1);
+    pl_queue_end(&queue);
+    return 0;
+}
+
+static int64_t end_queue_while_a_task_waits(void *arg)
+{
+    (void)arg;
+    return end_queue(false);
+}
+
+static int64_t end_queue_before_who_was_told_has_run(void *arg)
+{
+    (void)arg;
+    return end_queue(true);
+}
+
 /* --- The cases -------------------------------------------------------------------------------------------------- */
 
 typedef struct abort_case {
@@ -327,6 +418,7 @@ static const abort_case cases[] = {
     {"a_task_that_returns_in_a_group", return_in_group, NULL},
     {"a_task_that_returns_in_a_group_with_a_child", return_in_group_with_child, NULL},
     {"a_task_that_returns_in_a_shielded_region", return_in_shielded, NULL},
+    {"a_task_that_returns_in_an_as_completed", return_in_as_completed, NULL},
     {"a_timeout_that_ends_before_a_group_inside", end_outer_first, NULL},
     {"a_region_that_ends_before_one_inside", end_outer_region_first, NULL},
     {"a_timeout_that_ends_twice", end_twice, NULL},
@@ -334,7 +426,12 @@ static const abort_case cases[] = {
     {"a_timeout_that_another_task_ends", end_in_another_task, NULL},
     {"a_wait_in_a_scope_whose_frame_was_left", wait_in_a_frame_that_was_left, NULL},
     {"a_task_that_returns_with_an_operation_in_flight", return_with_operation, NULL},
+    {"a_queue_that_ends_while_a_task_waits_in_it", end_queue_while_a_task_waits, NULL},
+    {"a_queue_that_ends_before_a_task_that_was_told_has_run", end_queue_before_who_was_told_has_run, NULL},
     {"a_task_that_will_not_end_is_left_behind", NULL, close_with_a_stubborn_task},
+    {"who_awaits_a_task_that_will_not_end_is_left_behind", NULL, close_with_a_task_that_awaits_a_stubborn_one},
+    {"who_gathers_a_task_that_will_not_end_is_left_behind", NULL, close_with_a_task_that_gathers_a_stubborn_one},
+    {"a_group_of_a_task_that_will_not_end_is_left_behind", NULL, close_with_a_group_of_a_stubborn_task},
     {"a_task_that_only_yields_is_left_behind", NULL, close_with_a_task_that_only_yields},
     {"a_task_that_only_heeds_its_limits_is_left_behind", NULL, close_with_a_task_that_only_heeds_its_limits},
     {"a_task_with_writes_under_way_is_left_behind", NULL, close_with_a_task_that_has_writes},

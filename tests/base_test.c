@@ -31,6 +31,8 @@ static const known_code known_codes[] = {
     {-1016, "PL_ELIMIT"},
     {-1017, "PL_EDEADLOCK"},
     {-1018, "PL_EOF"},
+    {-1019, "PL_EFULL"},
+    {-1020, "PL_EEMPTY"},
     {-1101, "PL_ECONNABORTED"},
     {-1102, "PL_ECONNRESET"},
     {-1103, "PL_ECONNREFUSED"},

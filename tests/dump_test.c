@@ -82,6 +82,12 @@ static int64_t await_first(void *arg)
     return pl_task_await(f->tasks[0]);
 }
 
+static int64_t await_second(void *arg)
+{
+    fixture *f = arg;
+    return pl_task_await(f->tasks[1]);
+}
+
 static int64_t await_future(void *arg)
 {
     fixture *f = arg;
@@ -211,6 +217,34 @@ TEST_CASE(who_awaits_a_task_is_shown_and_who_awaits_them)
                     "  awaited by task third, spawned at t.c:1\n");
     forget(&d);
     CHECK_EQ_INT(pl_callback_cancel(&f.callbacks[0]), 1);
+    fixture_close(&f);
+}
+
+static int64_t gather_both(void *arg)
+{
+    fixture *f = arg;
+    pl_awaited items[2] = {{0}};
+    items[0].future = pl_task_future(f->tasks[0]);
+    items[1].future = f->futures[0];
+    return pl_gather(items, 2, 0);
+}
+
+TEST_CASE(who_gathers_is_shown_among_those_who_await)
+{
+    fixture f;
+    dumped d;
+    REQUIRE(fixture_open(&f, t));
+    new_future(&f, 0);
+    start_named(&f, 0, "one of two", sleep_for_ever, "o.c:1");
+    start_named(&f, 1, "gatherer", gather_both, "g.c:1");
+    start_named(&f, 2, "above", await_second, "a.c:1");
+    turn(&f, 1);
+    d = dump(f.loop);
+    EXPECT_LINE(&d, "  spawned at o.c:1\n"
+                    "  awaited by task gatherer, spawned at g.c:1\n"
+                    "    awaited by task above, spawned at a.c:1\n");
+    EXPECT_LINE(&d, "task gatherer: waiting for gather for 2 of 2 futures\n");
+    forget(&d);
     fixture_close(&f);
 }
 
@@ -713,8 +747,8 @@ TEST_CASE(a_child_made_by_fork_may_have_loops_in_debug_mode_of_its_own)
 
 TEST_SUITE(dump, TEST_BACKENDS_ALL, CASE(each_state_of_a_task_is_shown), CASE(the_loop_itself_is_shown),
            CASE(what_a_task_waits_for_is_shown), CASE(an_operation_is_shown_by_its_name),
-           CASE(who_awaits_a_task_is_shown_and_who_awaits_them), CASE(a_deep_chain_is_cut),
-           CASE(of_many_who_await_a_task_some_are_shown_and_the_others_counted),
+           CASE(who_awaits_a_task_is_shown_and_who_awaits_them), CASE(who_gathers_is_shown_among_those_who_await),
+           CASE(a_deep_chain_is_cut), CASE(of_many_who_await_a_task_some_are_shown_and_the_others_counted),
            CASE(the_open_scopes_of_a_task_are_shown_the_innermost_first), CASE(the_cancels_of_a_task_are_shown),
            CASE(names_are_printable_whatever_is_in_them), CASE(ten_thousand_tasks_are_shown),
            CASE(level_2_shows_what_was_made_at_each_place_and_not_yet_released),

@@ -64,6 +64,8 @@ typedef int64_t pl_duration;
     X(ELIMIT, -1016, "a limit was reached")                                                                            \
     X(EDEADLOCK, -1017, "would wait for itself")                                                                       \
     X(EOF, -1018, "end of file")                                                                                       \
+    X(EFULL, -1019, "full")                                                                                            \
+    X(EEMPTY, -1020, "empty")                                                                                          \
     X(ECONNABORTED, -1101, "connection aborted")                                                                       \
     X(ECONNRESET, -1102, "connection reset by the peer")                                                               \
     X(ECONNREFUSED, -1103, "connection refused")                                                                       \

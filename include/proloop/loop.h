@@ -44,7 +44,7 @@ typedef void pl_exception_handler_fn(pl_loop *loop, const pl_report *report, voi
 typedef struct pl_loop_options {
     size_t size;               /* sizeof(pl_loop_options) */
     const char *backend;       /* "iocp", "epoll", "sim"; NULL: what PROLOOP_BACKEND says, or the best of the system */
-    uint64_t seed;             /* of the simulated backend; 0: a fixed one */
+    uint64_t seed;             /* of the simulated backend, and of pl_select's choices; 0: a fixed one */
     int debug;                 /* 1: on, 2: and notes stacks, 0: what PROLOOP_DEBUG says, -1: off. See debug.h */
     size_t stack_size;         /* bytes of a task's stack unless said at spawn; 0: 256 KiB */
     size_t task_budget;        /* awaits that need not wait before a task must give way once; 0: 256 */
