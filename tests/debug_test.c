@@ -481,10 +481,10 @@ TEST_CASE(the_stack_of_a_task_can_be_noted)
 
 TEST_CASE(level_2_works_without_the_memory_to_note_what_is_made)
 {
-    allocation a;
+    failing_allocation a;
     fixture f;
-    REQUIRE_EQ_INT(allocation_begin(&a), PL_OK);
     pl_loop_options options = {.backend = t->backend, .debug = 2};
+    REQUIRE_EQ_INT(failing_allocation_begin(&a), PL_OK);
     if (fixture_open_with(&f, options)) {
         for (int i = 1; i <= 2; i++) {
             a.calls = 0;
@@ -498,42 +498,15 @@ TEST_CASE(level_2_works_without_the_memory_to_note_what_is_made)
         }
         fixture_close(&f);
     }
-    allocation_end(&a);
-}
-
-/* Threads of debug mode give memory back on their own, so blocks are not counted here: the bytes in use are. */
-typedef struct failing {
-    int calls;
-    int fail_at;
-} failing;
-
-static void *failing_allocate(void *context, size_t size)
-{
-    failing *a = context;
-    return ++a->calls == a->fail_at ? NULL : malloc(size);
-}
-
-static void *failing_reallocate(void *context, void *memory, size_t old_size, size_t new_size)
-{
-    failing *a = context;
-    (void)old_size;
-    return ++a->calls == a->fail_at ? NULL : realloc(memory, new_size);
-}
-
-static void failing_release(void *context, void *memory, size_t size)
-{
-    (void)context;
-    (void)size;
-    free(memory);
+    CHECK_EQ_INT(pl_set_allocator(NULL), PL_OK);
 }
 
 TEST_CASE(a_loop_in_debug_mode_is_not_made_without_the_memory_for_it)
 {
-    failing a = {0, 0};
-    pl_allocator allocator = {failing_allocate, failing_reallocate, failing_release, &a};
+    failing_allocation a;
     pl_loop_options options = {.size = sizeof options, .backend = t->backend, .debug = 2};
     int result = PL_ENOMEM;
-    REQUIRE_EQ_INT(pl_set_allocator(&allocator), PL_OK);
+    REQUIRE_EQ_INT(failing_allocation_begin(&a), PL_OK);
     for (int at = 1; at < 100 && result != PL_OK; at++) {
         pl_loop *loop = NULL;
         a.calls = 0;

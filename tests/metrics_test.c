@@ -28,7 +28,7 @@ TEST_CASE(iterations_callbacks_and_polls_are_counted)
 {
     fixture f;
     pl_metrics m;
-    REQUIRE(fixture_open(&f, t));
+    REQUIRE(fixture_open_with(&f, (pl_loop_options){.backend = t->backend, .debug = -1}));
     CHECK_EQ_INT(pl_call_soon(f.loop, note_a, &f, NULL), PL_OK);
     CHECK_EQ_INT(pl_call_soon(f.loop, note_b, &f, NULL), PL_OK);
     turn(&f, 3);
