@@ -31,6 +31,16 @@ void pl__callback_fill(pl__callback *callback, pl_callback_fn *fn, void *arg, co
         callback->bindings = pl__bindings_copy();
 }
 
+static pl__user_callback *user_callback_of(pl_callback *callback)
+{
+    return (pl__user_callback *)(void *)callback->opaque.space;
+}
+
+void pl__callback_belongs_to(pl_callback *callback, pl_loop *loop)
+{
+    user_callback_of(callback)->loop = loop;
+}
+
 int pl_callback_schedule_here(pl_callback *callback, pl_loop *loop, pl_callback_fn *fn, void *arg, const char *where)
 {
     if (!callback || !fn)
@@ -64,7 +74,7 @@ int pl_callback_cancel(pl_callback *callback)
         return 0;
     pl__callback *inner = pl__callback_of(callback);
     bool linked = pl__node_is_linked(&inner->node);
-    const pl_loop *loop = ((pl__user_callback *)(void *)callback->opaque.space)->loop;
+    const pl_loop *loop = user_callback_of(callback)->loop;
     if (linked && loop && pl__loop_refuses(loop, "pl_callback_cancel"))
         return 0;
     if (linked)

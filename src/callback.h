@@ -35,10 +35,7 @@ static inline pl__callback *pl__callback_of(pl_callback *callback)
 void pl__callback_fill(pl__callback *callback, pl_callback_fn *fn, void *arg, const char *where);
 
 /* Whose it is while it is to come, for the checks of debug mode. */
-static inline void pl__callback_belongs_to(pl_callback *callback, pl_loop *loop)
-{
-    ((pl__user_callback *)(void *)callback->opaque.space)->loop = loop;
-}
+void pl__callback_belongs_to(pl_callback *callback, pl_loop *loop);
 
 /* It will not run: what it kept is let go. Not linked. */
 static inline void pl__callback_forget(pl__callback *callback)

@@ -181,6 +181,7 @@ bool pl__debug_refuse(const pl_loop *loop, const char *function)
     if (pl__loop_check_thread(loop) == PL_OK)
         return false;
     (void)fprintf(stderr, "proloop: %s: %s\n", function, pl_error_text(PL_ETHREAD));
+    (void)fflush(stderr);
     return true;
 }
 

@@ -16,6 +16,7 @@ static void print_report(const pl__execution *execution, int64_t stuck, bool end
     pl__text_add(&text, " in ");
     pl__text_add_execution(&text, execution);
     (void)fputs(text.failed ? "proloop: the loop is stuck, and there is no memory to say where\n" : text.data, stderr);
+    (void)fflush(stderr);
     pl__text_clear(&text);
 }
 
