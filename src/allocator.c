@@ -86,6 +86,6 @@ void pl__release(void *memory, size_t size)
     if (!memory)
         return;
     PL__CHECK(size > 0);
-    pl__atomic_i64_add_relaxed(&in_use, -(int64_t)size);
     current.release(current.context, memory, size);
+    (void)pl__atomic_i64_add(&in_use, -(int64_t)size); /* then pl_set_allocator may go on, in another thread */
 }

@@ -98,6 +98,8 @@ static pl__call *call_take(pl_loop *loop)
 
 static void call_give(pl_loop *loop, pl__call *call)
 {
+    if (call->embedded)
+        return;
     if (loop->free_call_count >= PL__CALLS_KEPT) {
         pl__release(call, sizeof *call);
         return;
@@ -121,6 +123,7 @@ static int call_soon(pl_loop *loop, pl_callback_fn *fn, void *arg, pl_drop_fn *d
     call->arg = arg;
     call->drop = drop;
     pl__call_fill(call, where);
+    call->embedded = false;
     pl__call_ready(loop, call);
     return PL_OK;
 }
@@ -160,9 +163,11 @@ void pl__callback_drop(pl__callback *callback)
     if (callback->fn != call_run)
         return;
     pl__call *call = callback->arg;
-    if (call->drop)
-        call->drop(call->arg);
+    pl_drop_fn *drop = call->drop;
+    void *arg = call->arg;
     call_give(call->loop, call);
+    if (drop)
+        drop(arg);
 }
 
 void pl__calls_destroy(pl_loop *loop)

@@ -54,6 +54,7 @@ typedef struct pl__call {
     pl_callback_fn *fn;
     void *arg;
     pl_drop_fn *drop;
+    bool embedded; /* part of something of its poster's, whose memory it is again when fn or drop is called */
 } pl__call;
 
 void pl__call_ready(pl_loop *loop, pl__call *call);

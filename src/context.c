@@ -290,7 +290,6 @@ int pl_context_copy(pl_context **context)
         return PL_ENOMEM;
     pl__atomic_u32_store(&(*context)->references, 1);
     (*context)->values = pl__bindings_copy_present().values;
-    pl__atomic_u32_store_relaxed(&pl__contexts_used, 1);
     return PL_OK;
 }
 

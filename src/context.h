@@ -22,7 +22,7 @@ typedef struct pl__bindings {
     pl_context *context; /* not NULL: instead of `values` */
 } pl__bindings;
 
-extern pl__atomic_u32 pl__contexts_used; /* a variable was set once, or a context made, in this process */
+extern pl__atomic_u32 pl__contexts_used; /* a variable was set once in this process */
 
 pl__bindings pl__bindings_copy_present(void);
 void pl__bindings_release_all(pl__bindings *bindings);

@@ -50,13 +50,18 @@ static bool plain_cancel(pl_future *future)
     return true;
 }
 
-static void plain_destroy(pl_future *future)
+void pl__future_clear(pl_future *future)
 {
     if (pl__future_is_unseen(future))
         pl__debug_report(future, "the error of a future was never looked at", future->result);
     if (future->pointer && future->drop)
         future->drop(future->pointer);
     forget_callbacks(future);
+}
+
+static void plain_destroy(pl_future *future)
+{
+    pl__future_clear(future);
     pl_loop *loop = future->loop;
     pl__debug_destroyed(future, loop);
     pl__release(future, sizeof *future);

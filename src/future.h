@@ -48,6 +48,9 @@ void pl__future_finish(pl_future *future, int64_t result);
 /* pl_future_cancel_with without its checks. */
 bool pl__future_cancel(pl_future *future, const char *message);
 
+/* Before its memory goes: reports an error that nobody saw, drops a pointer that nobody took. */
+void pl__future_clear(pl_future *future);
+
 static inline bool pl__future_is_done(const pl_future *future)
 {
     return future->state != PL_PENDING;

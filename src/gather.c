@@ -173,7 +173,10 @@ static bool needs_each(const pl__gathering *gathering)
 pl_task *pl__gathering_dependent(const pl__callback *callback)
 {
     const pl__gathering *gathering = gathering_of(callback);
-    return gathering && gathering->waiting && needs_each(gathering) ? gathering->task : NULL;
+    if (!gathering || !needs_each(gathering))
+        return NULL;
+    /* A cancel that comes when it is over, before its task goes on, is handed on all the same. */
+    return gathering->waiting || gathering->hands_cancel_on ? gathering->task : NULL;
 }
 
 static bool closes_circle(const pl__gathering *gathering)

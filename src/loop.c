@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "allocator.h"
+#include "closer.h"
 #include "coro.h"
 #include "debug.h"
 #include "dump.h"
@@ -74,7 +75,9 @@ static int loop_init(pl_loop *loop, const pl_loop_options *options)
     pl__list_init(&loop->operations);
     pl__list_init(&loop->streams);
     pl__list_init(&loop->listeners);
+    pl__list_init(&loop->ends);
     pl__list_init(&loop->aborts);
+    pl__list_init(&loop->closers);
     pl__list_init(&loop->gathering_aborts);
     pl__list_init(&loop->coros);
     pl__buffer_pool_init(&loop->buffers);
@@ -154,6 +157,55 @@ void pl__loop_release(pl_loop *loop)
     }
 }
 
+/* --- The factory -------------------------------------------------------------------------------------------------- */
+
+/* A function and its argument, to be read as a pair: `version` is odd while somebody changes them. */
+static struct {
+    pl__atomic_u32 version;
+    pl__atomic_i64 fn;
+    pl__atomic_pointer arg;
+} factory;
+
+int pl_set_loop_factory(pl_loop_factory_fn *fn, void *arg)
+{
+    uint32_t version = pl__atomic_u32_load(&factory.version) & ~UINT32_C(1);
+    while (!pl__atomic_u32_compare_exchange(&factory.version, &version, version + 1)) {
+        version &= ~UINT32_C(1);
+        pl__thread_yield();
+    }
+    pl__atomic_i64_store(&factory.fn, (int64_t)(intptr_t)fn);
+    pl__atomic_pointer_store(&factory.arg, arg);
+    pl__atomic_u32_store(&factory.version, version + 2);
+    return PL_OK;
+}
+
+static pl_loop_factory_fn *factory_get(void **arg)
+{
+    pl_loop_factory_fn *fn;
+    uint32_t version;
+    for (;;) {
+        version = pl__atomic_u32_load(&factory.version);
+        fn = (pl_loop_factory_fn *)(intptr_t)pl__atomic_i64_load(&factory.fn);
+        *arg = pl__atomic_pointer_load(&factory.arg);
+        if (!(version & 1) && version == pl__atomic_u32_load(&factory.version))
+            return fn;
+        pl__thread_yield();
+    }
+}
+
+int pl__loop_make(pl_loop **loop, const pl_loop_options *options)
+{
+    void *arg;
+    pl_loop_factory_fn *fn = factory_get(&arg);
+    *loop = NULL;
+    int result = fn ? fn(loop, options, arg) : pl_loop_create(loop, options);
+    if (result < 0)
+        *loop = NULL;
+    else
+        result = *loop ? PL_OK : PL_EINVAL;
+    return result;
+}
+
 int pl_loop_default(pl_loop **loop)
 {
     if (!loop)
@@ -164,7 +216,7 @@ int pl_loop_default(pl_loop **loop)
     *loop = pl__atomic_pointer_load(&default_loop);
     if (*loop)
         return PL_OK;
-    int result = pl_loop_create(loop, NULL);
+    int result = pl__loop_make(loop, NULL);
     if (result == PL_OK) {
         pl__atomic_i64_store_relaxed(&(*loop)->thread, (int64_t)pl__thread_id());
         pl__atomic_pointer_store(&default_loop, *loop);
@@ -242,6 +294,14 @@ static bool has_ready_work(const pl_loop *loop)
     return !pl__list_is_empty(&loop->ready) || pl__remote_has_calls(loop->remote);
 }
 
+bool pl__loop_take_interrupts(pl_loop *loop)
+{
+    uint32_t interrupts = pl__atomic_u32_load(&loop->proactor->interrupts);
+    bool some = interrupts != loop->interrupts_seen;
+    loop->interrupts_seen = interrupts;
+    return some;
+}
+
 static void poll_and_deliver(pl_loop *loop, int64_t deadline)
 {
     pl__list finished;
@@ -259,12 +319,8 @@ static void poll_and_deliver(pl_loop *loop, int64_t deadline)
         loop->in_flight--;
         completion->deliver(completion);
     }
-    uint32_t interrupts = pl__atomic_u32_load(&loop->proactor->interrupts);
-    if (interrupts != loop->interrupts_seen) {
-        loop->interrupts_seen = interrupts;
-        if (loop->interrupted)
-            loop->interrupted(loop->interrupted_arg);
-    }
+    if (pl__loop_take_interrupts(loop) && loop->interrupted)
+        loop->interrupted(loop->interrupted_arg);
 }
 
 static bool may_skip_poll(pl_loop *loop)
@@ -389,6 +445,19 @@ int pl_loop_run_once(pl_loop *loop, pl_duration limit)
     return PL_OK;
 }
 
+int pl__loop_run_while(pl_loop *loop, bool (*more)(void *arg), void *arg)
+{
+    int entered = loop_enter(loop, true);
+    if (entered < 0)
+        return entered;
+    while (more(arg)) {
+        iterate(loop, PL_FOREVER);
+        loop->stopping = false;
+    }
+    loop_leave(loop);
+    return PL_OK;
+}
+
 int pl_loop_stop(pl_loop *loop)
 {
     if (!loop)
@@ -429,7 +498,7 @@ static bool end_tasks(pl_loop *loop)
     PL__LIST_EACH (node, &loop->tasks)
         pl__task_cancel_whole(PL__CONTAINER_OF(node, pl_task, node));
     while (!pl__list_is_empty(&loop->tasks)) {
-        if (pl__tasks_are_hopeless(loop))
+        if (pl__tasks_are_hopeless(loop, UINT64_MAX))
             return false;
         iterate(loop, PL_FOREVER);
     }
@@ -467,10 +536,21 @@ static void leave_tasks_behind(pl_loop *loop)
     }
 }
 
+static void tell_ends(pl_loop *loop)
+{
+    for (pl__node *node; (node = pl__list_pop_front(&loop->ends));) {
+        pl__loop_end *end = PL__CONTAINER_OF(node, pl__loop_end, node);
+        end->loop_ends(end);
+    }
+}
+
 /* Closes what is open, cancels what is in flight, and waits for that. */
 static void end_operations(pl_loop *loop)
 {
     loop->ending = true;
+    tell_ends(loop);
+    pl_thread_pool_unref(loop->default_pool);
+    loop->default_pool = NULL;
     pl__listeners_close(loop);
     pl__streams_close(loop);
     cancel_operations(&loop->operations);
@@ -498,6 +578,7 @@ int pl_loop_close(pl_loop *loop)
     if (!ended)
         leave_tasks_behind(loop);
     pl__coros_close(loop);
+    pl__closers_end(loop);
     end_operations(loop);
     loop_leave(loop);
     loop->closed = true;
@@ -529,6 +610,18 @@ static void print_report(const pl_report *report)
     if (report->where)
         (void)fprintf(stderr, ", begun at %s", report->where);
     (void)fprintf(stderr, "\n%s%s", report->stack ? "  made at\n" : "", report->stack ? report->stack : "");
+}
+
+int pl_loop_set_switch_hook(pl_loop *loop, pl_switch_fn *hook, void *arg)
+{
+    int checked = loop ? pl__loop_check(&loop) : PL_EINVAL;
+    if (checked < 0)
+        return checked;
+    if (loop->current || loop->switching)
+        return PL_EBUSY; /* a task was entered, and is still to be left */
+    loop->switch_hook = hook;
+    loop->switch_arg = arg;
+    return PL_OK;
 }
 
 int pl_loop_set_exception_handler(pl_loop *loop, pl_exception_handler_fn *handler, void *arg)

@@ -2,6 +2,7 @@
 #ifndef PROLOOP_SRC_LOOP_H
 #define PROLOOP_SRC_LOOP_H
 
+#include <proloop/executor.h>
 #include <proloop/loop.h>
 #include <proloop/task.h>
 
@@ -23,6 +24,12 @@ typedef struct pl__loop_counts {
     uint64_t posts;
     uint64_t wake_ups;
 } pl__loop_counts;
+
+/* Told once that its loop ends, after the tasks have: for what other threads wait for. */
+typedef struct pl__loop_end {
+    pl__node node;
+    void (*loop_ends)(struct pl__loop_end *end);
+} pl__loop_end;
 
 struct pl_loop {
     pl__proactor *proactor;
@@ -55,11 +62,17 @@ struct pl_loop {
     pl__list operations; /* pl__op, pending, not in memory of a task's stack */
     pl__list streams;    /* pl_stream with an open handle */
     pl__list listeners;  /* pl_listener, likewise */
+    pl__list ends;       /* pl__loop_end */
     pl__list aborts;     /* pl__group, while group_abort is at work */
     bool aborting;
+    pl__list closers;          /* pl__closer, in the order in which they are to begin */
+    bool closers_ended;        /* they have run, or never will */
+    uint64_t shutdown;         /* the tasks up to this number are being ended by a runner; 0: none */
     pl__list gathering_aborts; /* pl__gathering, while gathering_abort is at work */
     bool gathering_aborting;
-    pl__list coros; /* pl_coro, not used */
+    pl__list coros;               /* pl_coro, not used */
+    pl_thread_pool *default_pool; /* NULL: not made yet, or shut down */
+    bool default_pool_shut;
     pl_remote *remote;
     uint64_t tasks_made;
     uint64_t random; /* what pl_select draws its choices from */
@@ -72,6 +85,9 @@ struct pl_loop {
     pl_task *free_tasks;
     size_t free_task_count;
 
+    pl_switch_fn *switch_hook;
+    void *switch_arg;
+    bool switching; /* inside that hook */
     pl_exception_handler_fn *handler;
     void *handler_arg;
     uint32_t interrupts_seen;
@@ -106,6 +122,16 @@ void pl__loop_cancel(pl_loop *loop, pl__completion *completion);
 int pl__loop_control(pl_loop *loop, pl__request *request);
 
 int64_t pl__loop_now(pl_loop *loop);
+
+/* Whether there was an interrupt since this was last asked. */
+bool pl__loop_take_interrupts(pl_loop *loop);
+
+/* pl_loop_create, or the process's factory, for a loop that the library makes on somebody's behalf. */
+int pl__loop_make(pl_loop **loop, const pl_loop_options *options);
+
+/* Runs iterations while more(arg) says so; pl_loop_stop does not end that. Also while another loop runs in this thread.
+ * PL_OK; PL_ECLOSED, PL_EBUSY: it is running, PL_ETHREAD. */
+int pl__loop_run_while(pl_loop *loop, bool (*more)(void *arg), void *arg);
 
 /* A report with these parts. */
 void pl__loop_report(pl_loop *loop, const char *message, int64_t error, int32_t system_error, const char *task,

@@ -24,7 +24,7 @@ struct pl_remote {
 int pl__remote_create(pl_remote **remote, pl_loop *loop);
 
 /* Posts a call that the caller has filled but for its `loop`. Any thread. PL_OK: it is run or dropped once, and is the
- * loop's, which frees it as pl__allocate made it. PL_ECLOSED: it is the caller's still. */
+ * loop's, which frees it as pl__allocate made it, unless it is embedded. PL_ECLOSED: it is the caller's still. */
 int pl__remote_post(pl_remote *remote, pl__call *call);
 
 /* The loop, which stays until the leave, a moment later: closing it waits for that. NULL: it is closed. Any thread. */

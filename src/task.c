@@ -69,6 +69,7 @@ static void task_set_name(pl_task *task, const char *name)
 }
 
 static void task_run(pl_task *task, pl__fiber_host *host);
+static void task_run_step(pl_task *task, pl__fiber_host *host);
 static bool task_take_fiber(pl_task *task);
 
 /* Runs the first step inside the present one, on a stack of its own. False: there is no memory for that. */
@@ -125,7 +126,8 @@ int pl__task_spawn(pl_task **out, pl_task_fn *fn, void *arg, const pl_task_optio
         *out = task;
         task->future.references++;
     }
-    if (!(options->eager && pl_loop_running() == loop && task_begin_eagerly(task)))
+    bool eager = options->eager && pl_loop_running() == loop && !loop->switching;
+    if (!(eager && task_begin_eagerly(task)))
         pl__callback_ready(&task->wake, loop, task_step, task);
     return PL_OK;
 }
@@ -168,7 +170,42 @@ static bool task_take_fiber(pl_task *task)
     return false;
 }
 
+/* Outside of any task. */
+static void tell_switch(pl_loop *loop, pl_task *task, int entering)
+{
+    pl_task *current = loop->current;
+    loop->current = NULL;
+    loop->switching = true;
+    loop->switch_hook(task, entering, loop->switch_arg);
+    loop->switching = false;
+    loop->current = current;
+}
+
+/* The hook lies around a step. The task in whose step an eager one begins is left meanwhile. */
+static void task_run_told(pl_task *task, pl__fiber_host *host)
+{
+    pl_loop *loop = task->future.loop;
+    pl_task *outer = loop->current;
+    (void)pl_future_ref(&task->future); /* for the hook, after the last step */
+    if (outer)
+        tell_switch(loop, outer, 0);
+    tell_switch(loop, task, 1);
+    task_run_step(task, host);
+    tell_switch(loop, task, 0);
+    if (outer)
+        tell_switch(loop, outer, 1);
+    pl_future_unref(&task->future);
+}
+
 static void task_run(pl_task *task, pl__fiber_host *host)
+{
+    if (PL__UNLIKELY(task->future.loop->switch_hook))
+        task_run_told(task, host);
+    else
+        task_run_step(task, host);
+}
+
+static void task_run_step(pl_task *task, pl__fiber_host *host)
 {
     pl_loop *loop = task->future.loop;
     PL__CHECK(!task->running);
@@ -207,15 +244,31 @@ static void task_main(void *arg)
     task->future.result = result;
 }
 
+/* The error of a task at which nobody looked. */
+static void report_unseen(pl_task *task)
+{
+    pl_loop *loop = task->future.loop;
+    if (!pl__future_is_unseen(&task->future))
+        return;
+    task->future.retrieved = true;
+    pl__debug_report(&task->future,
+                     task->number <= loop->shutdown ? "a task failed during shutdown"
+                                                    : "a task failed, and nobody looked at its error",
+                     task->future.result);
+}
+
 static void task_end(pl_task *task, int64_t result)
 {
     PL__CHECK(!task->fiber && !task->scope && pl__list_is_empty(&task->operations) && pl__list_is_empty(&task->locks));
     pl__node_unlink(&task->node);
     pl__bindings_release(&task->bindings);
     task->future.message = task->message;
+    bool awaited = !pl__list_is_empty(&task->future.callbacks);
     pl__future_finish(&task->future, result);
     if (task->group)
         pl__group_child_ended(task->group, task);
+    if (PL__UNLIKELY(task->number <= task->future.loop->shutdown) && !awaited)
+        report_unseen(task);        /* also if somebody holds it: nobody will look any more */
     pl_future_unref(&task->future); /* the loop's reference */
 }
 
@@ -224,8 +277,7 @@ static void task_destroy(pl_future *future)
     pl_task *task = pl__task_of_future(future);
     pl_loop *loop = future->loop;
     PL__CHECK(pl__future_is_done(future));
-    if (pl__future_is_unseen(future))
-        pl__debug_report(future, "a task failed, and nobody looked at its error", future->result);
+    report_unseen(task);
     pl__debug_destroyed(future, loop);
     task_give(loop, task);
     pl__loop_release(loop);
@@ -437,7 +489,7 @@ static bool ignores_its_cancel(const pl_task *task)
     return task->cancels_ignored > PL__CANCELS_IGNORED;
 }
 
-bool pl__tasks_are_hopeless(const pl_loop *loop)
+bool pl__tasks_are_hopeless(const pl_loop *loop, uint64_t number)
 {
     bool hopeless = true;
     pl__list found;
@@ -453,8 +505,10 @@ bool pl__tasks_are_hopeless(const pl_loop *loop)
         if (task->group && task->group->state == PL__GROUP_ENDING) /* before that the parent has more to do */
             add_parent(task, &found);
     }
-    PL__LIST_EACH (node, &loop->tasks)
-        hopeless = hopeless && pl__node_is_linked(&PL__CONTAINER_OF(node, pl_task, node)->search_node);
+    PL__LIST_EACH (node, &loop->tasks) {
+        const pl_task *task = PL__CONTAINER_OF(node, pl_task, node);
+        hopeless = hopeless && (task->number > number || pl__node_is_linked(&task->search_node));
+    }
     pl__task_forget_dependents(&found);
     return hopeless;
 }

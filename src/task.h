@@ -103,8 +103,8 @@ void pl__task_count_result(pl_task *task);
 void pl__task_find_dependents(pl_task *task, pl__list *found);
 void pl__task_forget_dependents(pl__list *found);
 
-/* Whether each task of the loop ignores its cancel, or waits for one that does. */
-bool pl__tasks_are_hopeless(const pl_loop *loop);
+/* Whether each task of the loop, up to this number, ignores its cancel, or waits for one that does. */
+bool pl__tasks_are_hopeless(const pl_loop *loop, uint64_t number);
 
 /* Whether it is the future of a dependent. */
 bool pl__task_is_dependent(const pl_future *future);

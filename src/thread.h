@@ -44,6 +44,9 @@ void pl__condition_wait(pl__condition *condition, pl__mutex *mutex);
  * False: the time ran out. */
 bool pl__condition_wait_for(pl__condition *condition, pl__mutex *mutex, int64_t nanoseconds);
 
+/* That clock, in nanoseconds. */
+int64_t pl__clock_now(void);
+
 /* Runs fn(arg) in a new thread, which ends up joined or detached, once. `name` shows in debuggers and is cut
  * to what the system takes; NULL is none. Returns PL_OK, PL_ENOMEM, or PL_ELIMIT when the system gives no
  * more threads. */
@@ -59,6 +62,9 @@ bool pl__thread_is_main(void);
 
 void pl__thread_yield(void);
 uint64_t pl__process_id(void);
+
+/* How many processors this process may use; at least 1. */
+uint32_t pl__processor_count(void);
 
 /* Calls `child` in every child that the process forks from now on. Windows has no fork. */
 void pl__process_on_fork(void (*child)(void));

@@ -10,6 +10,7 @@
 #include <proloop/proloop.h>
 
 #include "process.h"
+#include "threads.h"
 
 static void expect(const char *what)
 {
@@ -353,6 +354,69 @@ static int close_with_a_task_that_has_writes(void)
     return close_with(never_end_with_writes);
 }
 
+static int64_t return_at_once(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
+/* Who waits in another thread for a task that is left behind learns that its loop is closed. */
+static int stop_a_thread_with_a_stubborn_task(void)
+{
+    pl_loop_thread *thread = NULL;
+    pl_shared_future *shared = NULL, *second = NULL;
+    if (pl_loop_thread_start(&thread, NULL) < 0 || pl_loop_thread_submit(thread, &shared, never_end, NULL, NULL) < 0 ||
+        pl_loop_thread_submit(thread, &second, return_at_once, NULL, NULL) < 0)
+        return 2;
+    if (pl_shared_future_wait(second, PL_FOREVER) != 0) /* the first has begun too */
+        return 3;
+    (void)pl_loop_thread_stop(thread);
+    if (pl_loop_thread_join(thread) != PL_EBROKEN)
+        return 4;
+    if (pl_shared_future_result(shared) != PL_ECLOSED)
+        return 5;
+    pl_shared_future_unref(shared);
+    pl_shared_future_unref(second);
+    (void)printf("passed\n");
+    return 0;
+}
+
+static int closers_run;
+
+static int64_t count_closer(void *arg)
+{
+    (void)arg;
+    closers_run++;
+    return 0;
+}
+
+static int64_t leave_stubborn(void *arg)
+{
+    static pl_closer closer;
+    (void)pl_loop_set_exception_handler(pl_loop_running(), count_report, NULL);
+    (void)pl_spawn(NULL, await_a_stubborn_task, arg, NULL);
+    (void)pl_loop_add_closer(NULL, &closer, count_closer, NULL);
+    for (int i = 0; i < 5; i++)
+        (void)pl_yield();
+    return 7;
+}
+
+/* The closers run, the loop is closed, the runner freed. */
+static int close_a_runner_with_a_stubborn_task(void)
+{
+    pl_runner *runner;
+    int rc;
+    if (pl_runner_create(&runner, NULL) < 0 || pl_runner_run(runner, leave_stubborn, NULL) != 7)
+        return 1;
+    rc = pl_runner_close(runner);
+    if (rc != PL_ESTATE || closers_run != 1 || reports < 1) {
+        (void)printf("close: %s, %d closers, %d reports\n", pl_error_name(rc), closers_run, reports);
+        return 2;
+    }
+    (void)printf("passed\n");
+    return 0;
+}
+
 /* --- Interrupts ------------------------------------------------------------------------------------------------- */
 
 static int64_t ignore_interrupts(void *arg)
@@ -363,6 +427,17 @@ static int64_t ignore_interrupts(void *arg)
         return 0;
     }
     (void)pl_sleep(PL_FOREVER);
+    expect("interrupt");
+    (void)process_interrupt();
+    for (int i = 0; i < 10000000; i++) /* it comes in a moment */
+        (void)pl_yield();
+    (void)printf("went on\n");
+    return 0;
+}
+
+static int64_t be_interrupted(void *arg)
+{
+    (void)arg;
     expect("interrupt");
     (void)process_interrupt();
     for (int i = 0; i < 10000000; i++) /* it comes in a moment */
@@ -417,6 +492,50 @@ static int interrupt_twice(void)
     return 0;
 }
 
+static int interrupt_a_runner_twice(void)
+{
+    pl_runner *runner;
+    if (pl_runner_create(&runner, NULL) < 0)
+        return 1;
+    (void)pl_runner_run(runner, return_at_once, NULL);
+    (void)pl_runner_run(runner, ignore_interrupts, NULL);
+    return pl_runner_close(runner) < 0;
+}
+
+/* Nothing watches there. */
+static int interrupt_between_runs(void)
+{
+    pl_runner *runner;
+    if (pl_runner_create(&runner, NULL) < 0)
+        return 1;
+    (void)pl_runner_run(runner, return_at_once, NULL);
+    if (process_uses_console() || process_interrupt_is_handled() >= 0) {
+        test_gate never;
+        test_gate_init(&never);
+        expect("interrupt");
+        (void)process_interrupt();
+        test_gate_wait(&never); /* it comes in a moment */
+    } else {
+        (void)printf("passed\n"); /* there are none here */
+    }
+    return pl_runner_close(runner) < 0;
+}
+
+static void run_in_thread(void *arg)
+{
+    (void)arg;
+    (void)pl_run(be_interrupted, NULL, NULL);
+}
+
+static int interrupt_a_run_in_another_thread(void)
+{
+    if (process_uses_console() || process_interrupt_is_handled() >= 0)
+        (void)test_in_thread(run_in_thread, NULL);
+    else
+        (void)printf("passed\n"); /* there are none here */
+    return 0;
+}
+
 static const abort_case cases[] = {
     {"a_task_that_returns_in_a_timeout", return_in_timeout, NULL},
     {"a_task_that_returns_in_a_group", return_in_group, NULL},
@@ -439,7 +558,12 @@ static const abort_case cases[] = {
     {"a_task_that_only_yields_is_left_behind", NULL, close_with_a_task_that_only_yields},
     {"a_task_that_only_heeds_its_limits_is_left_behind", NULL, close_with_a_task_that_only_heeds_its_limits},
     {"a_task_with_writes_under_way_is_left_behind", NULL, close_with_a_task_that_has_writes},
+    {"a_loop_thread_whose_task_will_not_end_says_so", NULL, stop_a_thread_with_a_stubborn_task},
+    {"a_task_that_will_not_end_is_left_behind_by_a_runner", NULL, close_a_runner_with_a_stubborn_task},
     {"a_second_interrupt_ends_the_program", NULL, interrupt_twice},
+    {"a_second_interrupt_in_one_run_of_a_runner_ends_the_program", NULL, interrupt_a_runner_twice},
+    {"an_interrupt_between_two_runs_ends_the_program", NULL, interrupt_between_runs},
+    {"an_interrupt_of_a_run_in_another_thread_ends_the_program", NULL, interrupt_a_run_in_another_thread},
 };
 
 int main(int argc, char **argv)

@@ -254,6 +254,49 @@ CONTEXT_CASE(a_post_from_another_thread_brings_the_context_of_that_thread)
     return 0;
 }
 
+static int64_t set_green_on_thread(void *arg)
+{
+    set_green(arg);
+    note_color(arg);
+    return 0;
+}
+
+CONTEXT_CASE(a_function_on_a_thread_pool_runs_in_a_copy_of_the_context_in_which_it_was_submitted)
+{
+    fixture *f = arg;
+    set_color(red);
+    CHECK_EQ_INT(pl_to_thread(set_green_on_thread, f), 0);
+    note_color(f);
+    CHECK_EQ_INT(pl_thread_pool_submit(NULL, &f->futures[0], note_color_as_task, f, NULL), PL_OK);
+    set_color(blue);
+    CHECK_EQ_INT(pl_await(f->futures[0]), 0);
+    EXPECT_TRACE(f, "red green red red ");
+    CHECK_EQ_INT(pl_loop_shutdown_default_pool(PL_FOREVER), PL_OK);
+    return 0;
+}
+
+static void run_in_loop(void *arg)
+{
+    poster *p = arg;
+    CHECK_EQ_INT(pl_run_threadsafe(p->remote, NULL, note_color_as_task, p->f, NULL), PL_OK);
+}
+
+CONTEXT_CASE(a_task_run_from_another_thread_has_the_context_of_its_caller)
+{
+    fixture *f = arg;
+    poster p = {f, pl_loop_remote(f->loop), NULL};
+    set_color(red);
+    CHECK_EQ_INT(pl_context_copy(&p.context), PL_OK);
+    set_color(blue);
+    CHECK_EQ_INT(pl_context_run(p.context, run_in_loop, &p), PL_OK);
+    for (int turns = 0; turns < 3; turns++)
+        CHECK_EQ_INT(pl_yield(), PL_OK);
+    EXPECT_TRACE(f, "red ");
+    pl_context_unref(p.context);
+    pl_remote_unref(p.remote);
+    return 0;
+}
+
 /* --- Contexts by themselves --------------------------------------------------------------------------------------- */
 
 CONTEXT_CASE(what_runs_in_a_context_changes_it)
@@ -596,6 +639,8 @@ TEST_SUITE(context, TEST_BACKENDS_ALL,
            CASE(what_a_callback_sets_the_next_one_does_not_see),
            CASE(what_a_callback_sets_goes_to_what_it_starts),
            CASE(a_post_from_another_thread_brings_the_context_of_that_thread),
+           CASE(a_function_on_a_thread_pool_runs_in_a_copy_of_the_context_in_which_it_was_submitted),
+           CASE(a_task_run_from_another_thread_has_the_context_of_its_caller),
            CASE(what_runs_in_a_context_changes_it),
            CASE(tasks_and_callbacks_given_one_context_share_it),
            CASE(a_task_may_wait_inside_a_context),

@@ -626,6 +626,57 @@ TEST_CASE(a_circle_of_waits_through_a_gather_ends)
 
 /* --- Misuse, and no memory ---------------------------------------------------------------------------------------- */
 
+/* Sees that the first future has failed, after the gather was told so and before its task goes on. */
+static int64_t cancel_and_await_the_gatherer(void *arg)
+{
+    waits *w = arg;
+    int64_t rc;
+    while (state_of(w, 0) == PL_PENDING)
+        CHECK_EQ_INT(pl_yield(), PL_OK);
+    CHECK_EQ_INT(pl_yield(), PL_OK);
+    CHECK_EQ_INT(w->rc, STILL_WAITING);
+    cancel_caller(w);
+    rc = pl_task_await(w->f.tasks[WAITS_CALLER]);
+    note_code(&w->f, rc);
+    if (rc == PL_EDEADLOCK)
+        rc = pl_sleep(PL_FOREVER);
+    return rc;
+}
+
+/* The cancel that comes between the error and the return reaches the others: if one of them waits for the gatherer it
+ * hands the cancel back, and so on. */
+static void gather_what_awaits_the_gatherer(test_context *t, pl_task_fn *call, int64_t result)
+{
+    waits w;
+    REQUIRE(waits_open(&w, t, 2));
+    start_caller(&w, call);
+    w.f.tasks[1] = start_task(&w.f, cancel_and_await_the_gatherer, &w);
+    w.items[1].future = pl_task_future(w.f.tasks[1]);
+    turn(&w.f, 2);
+    set_error(&w, 0, PL_EIO);
+    finish(&w, result);
+    EXPECT_TRACE(&w.f, "PL_EDEADLOCK ");
+    CHECK_EQ_INT(child_result(&w, 1), PL_ECANCELED);
+    waits_close(&w);
+}
+
+TEST_CASE(who_is_gathered_cannot_await_the_gatherer_even_when_that_is_about_to_go_on)
+{
+    gather_what_awaits_the_gatherer(t, call_gather, PL_ECANCELED);
+}
+
+static int64_t race_and_say(void *arg)
+{
+    waits *w = arg;
+    w->rc = call_race(w);
+    return w->rc;
+}
+
+TEST_CASE(who_races_cannot_await_the_racer_even_when_that_is_about_to_go_on)
+{
+    gather_what_awaits_the_gatherer(t, race_and_say, PL_EIO);
+}
+
 WAITS_CASE(what_cannot_be_gathered_is_refused, 2)
 {
     waits *w = arg;
@@ -767,6 +818,8 @@ TEST_SUITE(gather, TEST_BACKENDS_ALL,
            CASE(a_task_that_gathers_itself_is_told),
            CASE(every_wait_records_who_waits_for_whom),
            CASE(a_circle_of_waits_through_a_gather_ends),
+           CASE(who_is_gathered_cannot_await_the_gatherer_even_when_that_is_about_to_go_on),
+           CASE(who_races_cannot_await_the_racer_even_when_that_is_about_to_go_on),
            CASE(what_cannot_be_gathered_is_refused),
            CASE(outside_of_a_task_nothing_is_gathered),
            CASE(a_future_of_another_loop_is_refused),

@@ -4,6 +4,7 @@
 #include "fixture.h"
 #include "harness.h"
 #include "process.h"
+#include "threads.h"
 
 static void prepare(test_context *t, fixture *f)
 {
@@ -256,17 +257,25 @@ static int64_t be_cancelled_and_interrupted(void *arg)
     return f->counts[7] ? CANNOT : rc;
 }
 
-/* test_interrupt_cancelled_task: asyncio says CancelledError; here either code is the truth. */
-TEST_CASE(a_main_task_that_is_cancelled_and_interrupted_ends)
+/* test_interrupt_cancelled_task */
+TEST_CASE(a_main_task_that_was_cancelled_too_is_just_cancelled)
 {
     fixture f;
-    int64_t result;
-    prepare(t, &f);
-    result = run(t, be_cancelled_and_interrupted, &f);
-    if (result == CANNOT)
-        t_skip(t, "no way to make an interrupt");
-    else
-        CHECK(result == PL_ECANCELED || result == PL_EINTERRUPTED);
+    check_run(t, &f, be_cancelled_and_interrupted, PL_ECANCELED);
+}
+
+static int64_t take_a_cancel_back(void *arg)
+{
+    CHECK_EQ_INT(pl_task_cancel(pl_task_current()), 1);
+    CHECK_EQ_INT(pl_yield(), PL_ECANCELED);
+    CHECK_EQ_INT(pl_task_uncancel(pl_task_current()), 0);
+    return interrupt_and_sleep(arg);
+}
+
+TEST_CASE(a_cancel_that_was_taken_back_hides_no_interrupt)
+{
+    fixture f;
+    check_run(t, &f, take_a_cancel_back, PL_EINTERRUPTED);
 }
 
 static int64_t interrupt_the_program(void *arg)
@@ -308,14 +317,179 @@ TEST_CASE(after_a_run_interrupts_are_the_programs_again)
 {
     fixture f;
     prepare(t, &f);
-    process_count_interrupts();
     CHECK_EQ_INT(run(t, return_seven, &f), 7);
+    CHECK(process_interrupt_is_handled() <= 0);
+    process_count_interrupts();
     if (process_interrupt())
         process_wait_interrupts(1);
     else
         t_skip(t, "no way to make an interrupt");
     CHECK_EQ_INT(process_interrupts_counted(), t->skipped ? 0 : 1);
 }
+
+/* --- Whose they are ----------------------------------------------------------------------------------------------- */
+
+TEST_CASE(a_handler_of_the_program_is_respected)
+{
+    fixture f;
+    int64_t result;
+    prepare(t, &f);
+    CHECK_EQ_INT(run(t, return_seven, &f), 7); /* on Windows handlers that were added later go first */
+    process_count_interrupts();
+    result = run(t, interrupt_the_program, &f);
+    CHECK_EQ_INT(process_interrupts_counted(), result == CANNOT ? 0 : 1);
+    if (result == CANNOT)
+        t_skip(t, "no way to make an interrupt");
+    else
+        CHECK_EQ_INT(result, 3);
+}
+
+static int64_t ask_whether_handled(void *arg)
+{
+    int *handled = arg;
+    *handled = process_interrupt_is_handled();
+    return 0;
+}
+
+typedef struct elsewhere {
+    test_context *t;
+    int handled;
+} elsewhere;
+
+static void run_in_thread(void *arg)
+{
+    elsewhere *e = arg;
+    CHECK_EQ_INT(run(e->t, ask_whether_handled, &e->handled), 0);
+}
+
+/* test_signal_install_not_supported_ok */
+TEST_CASE(in_a_thread_that_is_not_the_main_one_interrupts_are_left_alone)
+{
+    elsewhere e = {.t = t, .handled = 1};
+    int handled = 0;
+    if (process_interrupt_is_handled() < 0) {
+        t_skip(t, "handlers cannot be asked for");
+        return;
+    }
+    CHECK_EQ_INT(run(t, ask_whether_handled, &handled), 0);
+    CHECK_EQ_INT(handled, 1);
+    REQUIRE(test_in_thread(run_in_thread, &e));
+    CHECK_EQ_INT(e.handled, 0);
+}
+
+/* --- Runners ------------------------------------------------------------------------------------------------------ */
+
+static pl_runner *create_runner(test_context *t, fixture *f)
+{
+    pl_runner *runner = NULL;
+    pl_loop_options loop = {.size = sizeof loop, .backend = t->backend};
+    pl_run_options options = {.size = sizeof options, .loop = &loop};
+    prepare(t, f);
+    CHECK_EQ_INT(pl_runner_create(&runner, &options), PL_OK);
+    return runner;
+}
+
+/* Whether that went as it should; false, too, if there are no interrupts here. */
+static bool check_runner_run(test_context *t, pl_runner *runner, pl_task_fn *fn, void *arg, int64_t expected)
+{
+    int64_t result = pl_runner_run(runner, fn, arg);
+    if (result == CANNOT)
+        t_skip(t, "no way to make an interrupt");
+    return result != CANNOT && CHECK_EQ_INT(result, expected);
+}
+
+TEST_CASE(an_interrupt_is_of_one_run_of_a_runner)
+{
+    fixture f;
+    pl_runner *runner = create_runner(t, &f);
+    for (int i = 0; i < 3; i++) {
+        if (!check_runner_run(t, runner, interrupt_and_sleep, &f, PL_EINTERRUPTED))
+            break;
+        CHECK_EQ_INT(pl_runner_run(runner, return_seven, NULL), 7);
+        CHECK(process_interrupt_is_handled() <= 0);
+    }
+    CHECK_EQ_INT(pl_runner_close(runner), PL_OK);
+}
+
+TEST_CASE(interrupts_between_two_runs_are_the_programs)
+{
+    fixture f;
+    pl_runner *runner = create_runner(t, &f);
+    CHECK_EQ_INT(pl_runner_run(runner, return_seven, NULL), 7);
+    process_count_interrupts();
+    if (process_interrupt())
+        process_wait_interrupts(1);
+    else
+        t_skip(t, "no way to make an interrupt");
+    CHECK_EQ_INT(process_interrupts_counted(), t->skipped ? 0 : 1);
+    CHECK_EQ_INT(pl_runner_run(runner, return_seven, NULL), 7);
+    if (!t->skipped)
+        (void)check_runner_run(t, runner, interrupt_and_sleep, &f, PL_EINTERRUPTED);
+    CHECK_EQ_INT(pl_runner_close(runner), PL_OK);
+}
+
+static int64_t interrupt_and_return(void *arg)
+{
+    (void)arg;
+    return process_interrupt() ? 5 : CANNOT;
+}
+
+static int64_t must_not_run(void *arg)
+{
+    (void)arg;
+    CHECK(!"this runs");
+    return 0;
+}
+
+TEST_CASE(an_interrupt_that_comes_too_late_for_a_run_cancels_the_next)
+{
+    fixture f;
+    pl_runner *runner = create_runner(t, &f);
+    if (process_interrupt_is_handled() < 0) {
+        t_skip(t, "interrupts come from another thread, at some time");
+    } else {
+        for (int i = 0; i < 50; i++) { /* the loop may look at the system once more, or not */
+            CHECK_EQ_INT(pl_runner_run(runner, interrupt_and_return, NULL), 5);
+            CHECK_EQ_INT(pl_runner_run(runner, must_not_run, NULL), PL_EINTERRUPTED);
+            CHECK_EQ_INT(pl_runner_run(runner, return_seven, NULL), 7);
+        }
+    }
+    CHECK_EQ_INT(pl_runner_close(runner), PL_OK);
+}
+
+static int64_t interrupt_the_closing(void *arg)
+{
+    fixture *f = arg;
+    int64_t rc;
+    if (!process_interrupt()) {
+        f->counts[7] = 1;
+        return 0;
+    }
+    rc = pl_sleep(PL_FOREVER);
+    note_code(f, rc);
+    return rc;
+}
+
+static int64_t add_a_closer(void *arg)
+{
+    static pl_closer closer;
+    memset(&closer, 0, sizeof closer);
+    CHECK_EQ_INT(pl_loop_add_closer(NULL, &closer, interrupt_the_closing, arg), PL_OK);
+    return 7;
+}
+
+TEST_CASE(an_interrupt_while_closers_run_cancels_them)
+{
+    fixture f;
+    prepare(t, &f);
+    CHECK_EQ_INT(run(t, add_a_closer, &f), 7);
+    if (f.counts[7])
+        t_skip(t, "no way to make an interrupt");
+    else
+        EXPECT_TRACE(&f, "PL_ECANCELED ");
+}
+
+/* --- Fork --------------------------------------------------------------------------------------------------------- */
 
 static int no_loop_runs(void *arg)
 {
@@ -342,19 +516,43 @@ TEST_CASE(a_child_made_by_fork_has_no_running_loop)
         CHECK_EQ_INT(result, 0);
 }
 
-TEST_SUITE(interrupt, TEST_BACKENDS_REAL,
-           CASE(an_interrupt_cancels_the_main_task),
-           CASE(an_interrupt_reaches_a_main_task_that_never_sleeps),
-           CASE(an_interrupt_cancels_what_the_main_task_waits_for),
-           CASE(an_interrupt_wakes_a_loop_that_waits),
-           CASE(a_main_task_that_ends_well_all_the_same_gives_its_result),
-           CASE(another_error_of_an_interrupted_main_task_passes),
-           CASE(an_interrupt_is_a_level_except_in_a_shielded_region),
-           CASE(an_interrupt_ends_the_groups_of_the_main_task),
-           CASE(an_interrupt_is_not_a_limits_cancel),
-           CASE(being_asked_to_end_cancels_the_main_task_too),
-           CASE(each_run_has_its_own_interrupts),
-           CASE(a_main_task_that_is_cancelled_and_interrupted_ends),
-           CASE(interrupts_that_are_left_to_the_program_reach_it),
-           CASE(after_a_run_interrupts_are_the_programs_again),
-           CASE(a_child_made_by_fork_has_no_running_loop))
+static int die_of_an_interrupt(void *arg)
+{
+    (void)process_interrupt();
+    return *(int *)arg;
+}
+
+static int64_t fork_and_interrupt(void *arg)
+{
+    int survived = 33;
+    (void)arg;
+    return process_fork(die_of_an_interrupt, &survived);
+}
+
+TEST_CASE(an_interrupt_ends_a_child_made_by_fork_and_not_its_parents_run)
+{
+    fixture f;
+    int64_t result;
+    prepare(t, &f);
+    result = run(t, fork_and_interrupt, &f);
+    if (result == -1)
+        t_skip(t, "no fork here");
+    else
+        CHECK_EQ_INT(result, 101); /* by the signal */
+    CHECK_EQ_INT(run(t, return_seven, &f), 7);
+}
+
+TEST_SUITE(
+    interrupt, TEST_BACKENDS_REAL, CASE(an_interrupt_cancels_the_main_task),
+    CASE(an_interrupt_reaches_a_main_task_that_never_sleeps), CASE(an_interrupt_cancels_what_the_main_task_waits_for),
+    CASE(an_interrupt_wakes_a_loop_that_waits), CASE(a_main_task_that_ends_well_all_the_same_gives_its_result),
+    CASE(another_error_of_an_interrupted_main_task_passes), CASE(an_interrupt_is_a_level_except_in_a_shielded_region),
+    CASE(an_interrupt_ends_the_groups_of_the_main_task), CASE(an_interrupt_is_not_a_limits_cancel),
+    CASE(being_asked_to_end_cancels_the_main_task_too), CASE(each_run_has_its_own_interrupts),
+    CASE(a_main_task_that_was_cancelled_too_is_just_cancelled), CASE(a_cancel_that_was_taken_back_hides_no_interrupt),
+    CASE(interrupts_that_are_left_to_the_program_reach_it), CASE(after_a_run_interrupts_are_the_programs_again),
+    CASE(a_handler_of_the_program_is_respected), CASE(in_a_thread_that_is_not_the_main_one_interrupts_are_left_alone),
+    CASE(an_interrupt_is_of_one_run_of_a_runner), CASE(interrupts_between_two_runs_are_the_programs),
+    CASE(an_interrupt_that_comes_too_late_for_a_run_cancels_the_next),
+    CASE(an_interrupt_while_closers_run_cancels_them), CASE(a_child_made_by_fork_has_no_running_loop),
+    CASE(an_interrupt_ends_a_child_made_by_fork_and_not_its_parents_run))

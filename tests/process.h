@@ -14,6 +14,9 @@ bool process_uses_console(void);
 /** As if somebody pressed Ctrl-C; it may take effect after the return. False: that cannot be done here. */
 bool process_interrupt(void);
 
+/** Whether somebody handles interrupts: 1, 0: the system does what it does by default; -1: that cannot be asked here. */
+int process_interrupt_is_handled(void);
+
 /** As if the system asked the process to end: SIGTERM, Ctrl-Break. Likewise. */
 bool process_terminate(void);
 

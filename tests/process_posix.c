@@ -20,6 +20,13 @@ bool process_interrupt(void)
     return raise(SIGINT) == 0;
 }
 
+int process_interrupt_is_handled(void)
+{
+    struct sigaction present;
+    (void)sigaction(SIGINT, NULL, &present);
+    return present.sa_handler != SIG_DFL;
+}
+
 bool process_terminate(void)
 {
     return raise(SIGTERM) == 0;

@@ -32,6 +32,11 @@ bool process_interrupt(void)
     return own_console() && GenerateConsoleCtrlEvent(CTRL_C_EVENT, 0);
 }
 
+int process_interrupt_is_handled(void)
+{
+    return -1;
+}
+
 bool process_terminate(void)
 {
     return false; /* Wine 8 knows no Ctrl-Break */

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Runs the samples as a user would, over loopback, and looks at what comes back.
 #
-#   sh samples_test.sh [--big] [--many] echo|httpd FOLDER [SUFFIX [RUNNER...]]
+#   sh samples_test.sh [--big] [--many] echo|host|httpd FOLDER [SUFFIX [RUNNER...]]
 #
 # FOLDER holds the programs, SUFFIX is ".exe" or nothing, RUNNER starts them if the system cannot ("wine"). --big also
 # fetches a file of 1 GiB, --many also opens 5,000 connections. Prints "ok NAME" or "FAIL NAME" for each thing looked at.
@@ -196,6 +196,71 @@ test_echo() {
     stop
     release_all
     expect "echo_server with limits ends well" 0 "$code"
+}
+
+# --- host ---------------------------------------------------------------------------------------------------
+
+answer() { # COMMANDS, as printf takes them: what host says to them, without its first line
+    # shellcheck disable=SC2059,SC2086
+    printf "$1" | $runner "$programs/host$suffix" 2>&1 | tr -d '\r' | sed 1d
+}
+
+start_host() { # its commands go to descriptor 4; sets line and pid
+    rm -f "$work/commands" "$work/output"
+    mkfifo "$work/commands" "$work/output"
+    # shellcheck disable=SC2016,SC2086
+    perl -e '$SIG{INT} = "DEFAULT"; exec @ARGV' $runner "$programs/host$suffix" \
+        <"$work/commands" >"$work/output" 2>"$work/errors" &
+    pid=$!
+    exec 4>"$work/commands" 3<"$work/output"
+    IFS= read -r line <&3
+}
+
+host_says() { # sets line
+    IFS= read -r line <&3
+    line=$(printf '%s' "$line" | tr -d '\r')
+}
+
+test_host() {
+    mkdir -p "$work/root"
+    printf 'hello' >"$work/root/index.html"
+    expect "host explains itself" 0 "$(exit_code host --help)"
+    expect "host refuses a bad option" 2 "$(exit_code host --nothing)"
+    expect "host refuses a bad number" 2 "$(exit_code host --seconds 0)"
+    expect "host ends with its input" 0 "$(exit_code host)"
+    expect "an address" "127.0.0.1 ... 127.0.0.1: 127.0.0.1:0 " "$(answer 'resolve 127.0.0.1\n' | tr '\n' ' ')"
+    expect "nothing after quit" "" "$(answer 'quit\nresolve 127.0.0.1\n')"
+    expect_match "what is no command" "not a command: do *" "$(answer 'do that\n')"
+    expect_match "a command without its argument" "not a command: get *" "$(answer '\nget\n')"
+    expect "what is no port" "not a port: 65536" "$(answer 'get 127.0.0.1 65536\n')"
+
+    start httpd --port 0 --quiet "$work/root"
+    expect_match "a page" "*: HTTP/1.1 200 OK, [1-9]* bytes*" "$(answer "get 127.0.0.1 ${port}\n")"
+    stop
+    expect_match "nobody there" "*: connection refused*" "$(answer "get 127.0.0.1 ${port}\n")"
+
+    start echo_server --port 0 # which never ends an answer
+    server=$pid
+    exec 5<&3
+    start_host
+    echo "get 127.0.0.1 $port" >&4
+    host_says
+    expect "a request begins" "127.0.0.1 ..." "$line"
+    kill -INT "$pid"
+    host_says
+    expect "Ctrl-C cancels the request" "127.0.0.1:$port: cancelled" "$line"
+    echo "resolve 127.0.0.1" >&4
+    host_says
+    host_says
+    expect "and the program goes on" "127.0.0.1: 127.0.0.1:0" "$line"
+    exec 4>&-
+    finish
+    expect "host ends well" 0 "$code"
+    expect "host reports nothing" "" "$errors"
+
+    pid=$server
+    exec 3<&5 5<&-
+    stop
 }
 
 # --- httpd --------------------------------------------------------------------------------------------------
@@ -468,9 +533,10 @@ test_httpd() {
 runner=$*
 case $sample in
 echo) test_echo ;;
+host) test_host ;;
 httpd) test_httpd ;;
 *)
-    echo "usage: $0 [--big] [--many] echo|httpd FOLDER [SUFFIX [RUNNER...]]" >&2
+    echo "usage: $0 [--big] [--many] echo|host|httpd FOLDER [SUFFIX [RUNNER...]]" >&2
     exit 2
     ;;
 esac

@@ -24,7 +24,7 @@ typedef struct pl_coro pl_coro;
 /** Makes one, with one reference.
  *  @param drop  gets `arg` if the call is never made, and if this call fails; may be NULL
  *  @return PL_OK, PL_EINVAL, PL_ENOMEM; PL_ECLOSED: the running loop is at its end.   asyncio: calling an async def. */
-#define pl_coro_create(coro, fn, arg, drop) pl_coro_create_here((coro), (fn), (arg), (drop), PL_HERE)
+#define pl_coro_create(...) pl_coro_create_here(__VA_ARGS__, PL_HERE)
 PL_API int pl_coro_create_here(pl_coro **coro, pl_task_fn *fn, void *arg, pl_drop_fn *drop, const char *where);
 
 PL_API pl_coro *pl_coro_ref(pl_coro *coro);

@@ -97,8 +97,7 @@ typedef struct pl_as_completed {
 
 /** Begins. @param limit  for all of them together, counted from now; PL_FOREVER: none
  *  @return PL_OK; PL_EBUSY: begun already; PL_ENOMEM: then nothing was begun.   asyncio: as_completed. */
-#define pl_as_completed_begin(completed, items, count, limit)                                                          \
-    pl_as_completed_begin_here((completed), (items), (count), (limit), PL_HERE)
+#define pl_as_completed_begin(...) pl_as_completed_begin_here(__VA_ARGS__, PL_HERE)
 PL_API int pl_as_completed_begin_here(pl_as_completed *completed, pl_awaited *items, size_t count, pl_duration limit,
                                       const char *where);
 

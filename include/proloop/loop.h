@@ -23,6 +23,7 @@ extern "C" {
 
 typedef struct pl_loop pl_loop;
 typedef struct pl_future pl_future;
+typedef struct pl_task pl_task;
 
 /** What a loop calls. */
 typedef void pl_callback_fn(void *arg);
@@ -63,6 +64,16 @@ typedef struct pl_loop_options {
 #define pl_loop_create(loop, options) pl_loop_create_checked((loop), (options), PL_ABI)
 PL_API int pl_loop_create_checked(pl_loop **loop, const pl_loop_options *options, uint32_t abi);
 
+/** Makes a loop for those who bring none of their own: pl_run, pl_runner, pl_loop_default, loop threads. Runs in the
+ *  thread that wants one, perhaps in several at a time; makes it by pl_loop_create, which itself is never redirected.
+ *  @param options  what the caller asked for; NULL: nothing special
+ *  @return PL_OK, with a loop that has not run yet in *loop; else the error that the caller then returns. */
+typedef int pl_loop_factory_fn(pl_loop **loop, const pl_loop_options *options, void *arg);
+
+/** Sets it for the process; NULL: pl_loop_create again. Any thread, at any time; a thread that has just asked the one of
+ *  before may still be inside it.   asyncio: set_event_loop_policy, loop_factory. */
+PL_API int pl_set_loop_factory(pl_loop_factory_fn *factory, void *arg);
+
 /** Ends a loop: cancels its tasks and lets them end, closes its listeners and streams, cancels what is in flight and
  *  waits for that, drops the callbacks that are still to come, and frees it. Its remotes say PL_ECLOSED from now on.
  *  A task that ignores its cancel a thousand times is reported and left behind with its stack.
@@ -92,7 +103,7 @@ PL_API pl_duration pl_loop_time(pl_loop *loop);
 PL_API pl_loop *pl_loop_running(void);
 
 /** The loop of the main thread, made at the first call; PL_ETHREAD in any other thread, which makes its own. Close
- *  it like any other; the next call makes a new one. */
+ *  it like any other; the next call makes a new one. Made by the loop factory if there is one, whose error it returns. */
 PL_API int pl_loop_default(pl_loop **loop);
 
 /** The name of the backend that serves this loop: "iocp", "epoll", "sim". */
@@ -170,6 +181,18 @@ PL_API void pl_remote_unref(pl_remote *remote);
 #define pl_call_soon_threadsafe(...) pl_call_soon_threadsafe_here(__VA_ARGS__, PL_HERE)
 PL_API int pl_call_soon_threadsafe_here(pl_remote *remote, pl_callback_fn *fn, void *arg, pl_drop_fn *drop,
                                         const char *where);
+
+/** Told of each task's steps. `entering` is 1 before a step and 0 after it. Runs on the loop's thread, outside the task. */
+typedef void pl_switch_fn(pl_task *task, int entering, void *arg);
+
+/** For what is kept per thread and should be per task: a library's "current" object, errno of old code, a locale. The
+ *  hook is called before each step of a task and after it, in pairs that never nest: where a task starts an eager one, it
+ *  is left first and entered again afterwards. After a task's last step its future is done (pl_future_state). In the hook
+ *  there is no current task: it must not wait, and what it spawns is not eager. A task that never runs is never told of,
+ *  nor is one that is left behind when the loop is closed.
+ *  @param hook  NULL: none, as at first
+ *  @return PL_OK; PL_EBUSY: from a task or from the hook; PL_EINVAL, PL_ECLOSED, PL_ETHREAD. */
+PL_API int pl_loop_set_switch_hook(pl_loop *loop, pl_switch_fn *hook, void *arg);
 
 /** Where reports go. NULL: to standard error, one line each. */
 PL_API int pl_loop_set_exception_handler(pl_loop *loop, pl_exception_handler_fn *handler, void *arg);

@@ -5,17 +5,21 @@
 
 #include <proloop/base.h>
 #include <proloop/channel.h>
+#include <proloop/closer.h>
 #include <proloop/context.h>
 #include <proloop/coro.h>
 #include <proloop/debug.h>
+#include <proloop/executor.h>
 #include <proloop/file.h>
 #include <proloop/future.h>
 #include <proloop/gather.h>
 #include <proloop/loop.h>
+#include <proloop/loop_thread.h>
 #include <proloop/net.h>
 #include <proloop/op.h>
 #include <proloop/queue.h>
 #include <proloop/run.h>
+#include <proloop/shared_future.h>
 #include <proloop/stream.h>
 #include <proloop/sync.h>
 #include <proloop/task.h>

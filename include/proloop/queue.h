@@ -49,7 +49,7 @@ typedef struct pl_queue_options {
 /** Begins a queue. @param options  NULL: first in first out, any number of items, of the running loop
  *  @return PL_OK; PL_EINVAL (a kind there is not, a priority queue without `compare`), PL_EBUSY (begun already),
  *  PL_ENOLOOP, PL_ECLOSED, PL_ETHREAD.   asyncio: Queue, LifoQueue, PriorityQueue. */
-#define pl_queue_begin(queue, options) pl_queue_begin_here((queue), (options), PL_HERE)
+#define pl_queue_begin(...) pl_queue_begin_here(__VA_ARGS__, PL_HERE)
 PL_API int pl_queue_begin_here(pl_queue *queue, const pl_queue_options *options, const char *where);
 
 /** Ends it: drops what is in it, and frees the memory. It may begin again. Harmless on one that was not begun, and

@@ -36,12 +36,12 @@ typedef struct pl_lock {
 /** Takes the lock, waiting while it is held. Task call.
  *  @return PL_OK; PL_ECANCELED: it was not taken; PL_EDEADLOCK: this task took it already; PL_EINVAL, PL_ENOTASK.
  *  asyncio: acquire. */
-#define pl_lock_acquire(lock) pl_lock_acquire_here((lock), PL_HERE)
+#define pl_lock_acquire(...) pl_lock_acquire_here(__VA_ARGS__, PL_HERE)
 PL_API int pl_lock_acquire_here(pl_lock *lock, const char *where);
 
 /** Takes it if it is free; never waits. From tasks and callbacks. @return PL_OK; PL_EBUSY: it is held; PL_EINVAL,
  *  PL_ETHREAD. */
-#define pl_lock_try_acquire(lock) pl_lock_try_acquire_here((lock), PL_HERE)
+#define pl_lock_try_acquire(...) pl_lock_try_acquire_here(__VA_ARGS__, PL_HERE)
 PL_API int pl_lock_try_acquire_here(pl_lock *lock, const char *where);
 
 /** Hands it to the next one. From any task or callback of the loop, not only the task that took it.

@@ -25,8 +25,6 @@
 extern "C" {
 #endif
 
-typedef struct pl_task pl_task;
-
 /** A task's function: >= 0 a result, negative an error. PL_ECANCELED as a result makes the task cancelled. */
 typedef int64_t pl_task_fn(void *arg);
 

@@ -5,8 +5,9 @@
  * (`handlers`) before it looks at `watcher`, and whoever stops clears `watcher` first and then waits until no
  * handler is left. What it does is async-signal-safe: atomic operations, and a write to a descriptor.
  *
- * A signal that the host ignores (nohup, a shell's background job) stays ignored. A second SIGINT ends the
- * program, so that one which does not react to the first can still be stopped from the keyboard.
+ * A signal that the host handles itself, or ignores (nohup, a shell's background job), stays as it is. A second
+ * SIGINT ends the program, so that one which does not react to the first can still be stopped from the keyboard.
+ * A child made by fork does not watch: it has the handlers of before.
  */
 #include "interrupt.h"
 
@@ -64,7 +65,7 @@ static void install(watched_signal *each)
 {
     struct sigaction present;
     PL__CHECK(sigaction(each->number, NULL, &present) == 0);
-    each->installed = (present.sa_flags & SA_SIGINFO) || present.sa_handler != SIG_IGN;
+    each->installed = !(present.sa_flags & SA_SIGINFO) && present.sa_handler == SIG_DFL;
     if (each->installed)
         set_handler(each->number, handle_signal, &each->previous);
 }
@@ -77,9 +78,25 @@ static void restore(watched_signal *each)
     each->installed = false;
 }
 
+static void forget_watch(void)
+{
+    for (size_t i = 0; i < PL__COUNT_OF(signals); i++)
+        restore(&signals[i]);
+    pl__atomic_pointer_store(&watcher, NULL);
+    pl__atomic_u32_store(&handlers, 0); /* those of other threads are not here */
+}
+
+static void watch_forks(void)
+{
+    static pl__atomic_u32 watching;
+    if (pl__atomic_u32_exchange(&watching, 1) == 0)
+        pl__process_on_fork(forget_watch);
+}
+
 int pl__interrupt_watch(pl__proactor *proactor)
 {
     void *none = NULL;
+    watch_forks();
     if (!pl__atomic_pointer_compare_exchange(&watcher, &none, proactor))
         return none == proactor ? 0 : -EBUSY;
     pl__atomic_u32_store(&sigints, 0);

@@ -244,6 +244,17 @@ uint64_t pl__process_id(void)
     return (uint64_t)getpid();
 }
 
+uint32_t pl__processor_count(void)
+{
+#if defined(__linux__)
+    cpu_set_t allowed;
+    if (sched_getaffinity(0, sizeof allowed, &allowed) == 0)
+        return (uint32_t)CPU_COUNT(&allowed);
+#endif
+    long count = sysconf(_SC_NPROCESSORS_ONLN); /* more than fit a cpu_set_t, too */
+    return count > 0 ? (uint32_t)count : 1;
+}
+
 void pl__process_on_fork(void (*child)(void))
 {
     (void)pthread_atfork(NULL, NULL, child); /* without memory for it a child merely inherits what it should not use */

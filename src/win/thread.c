@@ -256,6 +256,19 @@ uint64_t pl__process_id(void)
     return GetCurrentProcessId();
 }
 
+/* The process's affinity is of one group of at most 64; a process that was not bound may use those of all groups. */
+uint32_t pl__processor_count(void)
+{
+    DWORD_PTR allowed, system;
+    uint32_t count = 0;
+    if (!GetProcessAffinityMask(GetCurrentProcess(), &allowed, &system) || allowed == system)
+        count = GetActiveProcessorCount(ALL_PROCESSOR_GROUPS);
+    else
+        for (; allowed; allowed &= allowed - 1)
+            count++;
+    return count > 0 ? count : 1;
+}
+
 void pl__process_on_fork(void (*child)(void))
 {
     PL__UNUSED(child);
