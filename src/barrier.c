@@ -26,8 +26,10 @@ PL__STATIC_ASSERT(sizeof(pl__barrier) * 4 <= sizeof(pl_barrier) * 3, "pl_barrier
 static bool inside_cancel(pl_future *future);
 
 /* When all were there, the others have gone on because of this task: that cannot be taken back. */
-static const pl__future_type inside_type = {.cancel = inside_cancel, .one_waiter = true, .keeps_result = true};
-static const pl__future_type outside_type = {.cancel = pl__waiter_cancel, .one_waiter = true};
+static const pl__future_type inside_type = {
+    .name = "barrier", .cancel = inside_cancel, .one_waiter = true, .keeps_result = true};
+static const pl__future_type outside_type = {
+    .name = "barrier that others leave", .cancel = pl__waiter_cancel, .one_waiter = true};
 
 static pl__barrier *barrier_of(const pl_barrier *barrier)
 {

@@ -5,12 +5,13 @@
 #include "callback.h"
 
 #include "allocator.h"
+#include "debug.h"
 #include "loop.h"
 #include "remote.h"
 
 enum { PL__CALLS_KEPT = 1024 };
 
-PL__STATIC_ASSERT(sizeof(pl__callback) * 4 <= sizeof(pl_callback) * 3, "pl_callback keeps a quarter to spare");
+PL__STATIC_ASSERT(sizeof(pl__user_callback) * 4 <= sizeof(pl_callback) * 3, "pl_callback keeps a quarter to spare");
 
 static void call_run(void *arg);
 
@@ -37,6 +38,16 @@ void pl__callback_ready(pl__callback *callback, pl_loop *loop, pl_callback_fn *f
     append(callback, loop, fn, arg);
 }
 
+static pl__user_callback *user_callback_of(pl_callback *callback)
+{
+    return (pl__user_callback *)(void *)callback->opaque.space;
+}
+
+void pl__callback_belongs_to(pl_callback *callback, pl_loop *loop)
+{
+    user_callback_of(callback)->loop = loop;
+}
+
 int pl_callback_schedule_here(pl_callback *callback, pl_loop *loop, pl_callback_fn *fn, void *arg, const char *where)
 {
     if (!callback || !fn)
@@ -46,6 +57,7 @@ int pl_callback_schedule_here(pl_callback *callback, pl_loop *loop, pl_callback_
         return checked;
     if (pl__node_is_linked(&pl__callback_of(callback)->node))
         return PL_EBUSY;
+    pl__callback_belongs_to(callback, loop);
     pl__callback_fill(pl__callback_of(callback), fn, arg, where);
     pl__remote_collect(loop->remote);
     pl__list_push_back(&loop->ready, &pl__callback_of(callback)->node);
@@ -70,6 +82,9 @@ int pl_callback_cancel(pl_callback *callback)
         return 0;
     pl__callback *inner = pl__callback_of(callback);
     bool linked = pl__node_is_linked(&inner->node);
+    const pl_loop *loop = user_callback_of(callback)->loop;
+    if (linked && loop && pl__loop_refuses(loop, "pl_callback_cancel"))
+        return 0;
     if (linked)
         pl__node_unlink(&inner->node);
     pl__callback_forget(inner);

@@ -19,6 +19,12 @@ typedef struct pl__callback {
     pl__bindings bindings; /* the context that it runs in; empty for the library's own */
 } pl__callback;
 
+/* What lies in a pl_callback. */
+typedef struct pl__user_callback {
+    pl__callback callback;
+    pl_loop *loop; /* while it is to come: to check the thread */
+} pl__user_callback;
+
 static inline pl__callback *pl__callback_of(pl_callback *callback)
 {
     return (pl__callback *)(void *)callback->opaque.space;
@@ -27,6 +33,9 @@ static inline pl__callback *pl__callback_of(pl_callback *callback)
 /* Makes an idle callback ready to be linked somewhere on behalf of a user: in a copy of the present context, unless one
  * was set for it. */
 void pl__callback_fill(pl__callback *callback, pl_callback_fn *fn, void *arg, const char *where);
+
+/* Whose it is while it is to come, for the checks of debug mode. */
+void pl__callback_belongs_to(pl_callback *callback, pl_loop *loop);
 
 /* It will not run: what it kept is let go. Not linked. */
 static inline void pl__callback_forget(pl__callback *callback)

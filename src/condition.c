@@ -15,7 +15,7 @@ typedef struct pl__condition {
 
 PL__STATIC_ASSERT(sizeof(pl__condition) * 4 <= sizeof(pl_condition) * 3, "pl_condition keeps a quarter to spare");
 
-static const pl__future_type condition_type = {.cancel = pl__waiter_cancel, .one_waiter = true};
+static const pl__future_type condition_type = {.name = "condition", .cancel = pl__waiter_cancel, .one_waiter = true};
 
 static pl__condition *condition_of(const pl_condition *condition)
 {

@@ -8,7 +8,7 @@ typedef struct pl__event {
 
 PL__STATIC_ASSERT(sizeof(pl__event) * 4 <= sizeof(pl_event) * 3, "pl_event keeps a quarter to spare");
 
-static const pl__future_type event_type = {.cancel = pl__waiter_cancel, .one_waiter = true};
+static const pl__future_type event_type = {.name = "event", .cancel = pl__waiter_cancel, .one_waiter = true};
 
 static pl__event *event_of(const pl_event *event)
 {

@@ -30,8 +30,10 @@ typedef struct loop_job {
 static bool job_cancel(pl_future *future);
 static void job_destroy(pl_future *future);
 
-static const pl__future_type job_type = {.cancel = job_cancel, .destroy = job_destroy, .keeps_result = true};
-static const pl__future_type stack_job_type = {.cancel = job_cancel, .one_waiter = true, .keeps_result = true};
+static const pl__future_type job_type = {
+    .name = "job of an executor", .cancel = job_cancel, .destroy = job_destroy, .keeps_result = true};
+static const pl__future_type stack_job_type = {
+    .name = "job of an executor", .cancel = job_cancel, .one_waiter = true, .keeps_result = true};
 
 static bool is_counted(const loop_job *self)
 {

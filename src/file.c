@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "allocator.h"
+#include "debug.h"
 #include "loop.h"
 #include "task.h"
 #include "worker_pool.h"
@@ -196,7 +197,7 @@ void pl__file_let_go(pl_file *file)
 
 void pl_file_close(pl_file *file)
 {
-    if (!file)
+    if (!file || pl__loop_refuses(file->loop, "pl_file_close"))
         return;
     PL__CHECK(!file->closed);
     file->closed = true;

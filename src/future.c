@@ -2,6 +2,7 @@
 #include "future.h"
 
 #include "allocator.h"
+#include "debug.h"
 #include "loop.h"
 #include "remote.h"
 #include "task.h"
@@ -10,7 +11,7 @@ static void forget_callbacks(pl_future *future);
 static bool plain_cancel(pl_future *future);
 static void plain_destroy(pl_future *future);
 
-static const pl__future_type plain_type = {.cancel = plain_cancel, .destroy = plain_destroy};
+static const pl__future_type plain_type = {.name = "future", .cancel = plain_cancel, .destroy = plain_destroy};
 
 void pl__future_init(pl_future *future, const pl__future_type *type, pl_loop *loop)
 {
@@ -55,8 +56,7 @@ static bool plain_cancel(pl_future *future)
 void pl__future_clear(pl_future *future)
 {
     if (pl__future_is_unseen(future))
-        pl__loop_report(future->loop, "the error of a future was never looked at", future->result, 0, NULL,
-                        future->where);
+        pl__debug_report(future, "the error of a future was never looked at", future->result);
     if (future->pointer && future->drop)
         future->drop(future->pointer);
     forget_callbacks(future);
@@ -66,8 +66,25 @@ static void plain_destroy(pl_future *future)
 {
     pl__future_clear(future);
     pl_loop *loop = future->loop;
+    pl__debug_destroyed(future, loop);
     pl__release(future, sizeof *future);
     pl__loop_release(loop);
+}
+
+/* The loop of an operation that is done may be gone. */
+static bool has_loop(const pl_future *future)
+{
+    return future->type && (future->type->destroy || !pl__future_is_done(future));
+}
+
+static int check_thread(const pl_future *future)
+{
+    return has_loop(future) ? pl__loop_check_thread(future->loop) : PL_OK;
+}
+
+static bool refuses(const pl_future *future, const char *function)
+{
+    return has_loop(future) && pl__loop_refuses(future->loop, function);
 }
 
 /* --- Public ------------------------------------------------------------------------------------------------------- */
@@ -85,16 +102,19 @@ int pl_future_create_here(pl_future **future, pl_loop *loop, const char *where)
         return PL_ENOMEM;
     pl__future_init(*future, &plain_type, loop);
     (*future)->where = where;
+    pl__debug_created(*future, loop);
     pl__loop_hold(loop);
     return PL_OK;
 }
 
 pl_future *pl_future_ref(pl_future *future)
 {
-    if (future) {
-        PL__CHECK(future->type && future->type->destroy && future->references > 0);
-        future->references++;
-    }
+    if (!future)
+        return NULL;
+    PL__CHECK(future->type && future->type->destroy && future->references > 0);
+    if (pl__loop_refuses(future->loop, "pl_future_ref"))
+        return NULL;
+    future->references++;
     return future;
 }
 
@@ -103,6 +123,8 @@ void pl_future_unref(pl_future *future)
     if (!future)
         return;
     PL__CHECK(future->type && future->type->destroy && future->references > 0);
+    if (pl__loop_refuses(future->loop, "pl_future_unref"))
+        return;
     if (--future->references == 0)
         future->type->destroy(future);
 }
@@ -146,7 +168,7 @@ int pl_future_set_pointer(pl_future *future, void *pointer, pl_drop_fn *drop)
 
 void *pl_future_take_pointer(pl_future *future)
 {
-    if (!future)
+    if (!future || refuses(future, "pl_future_take_pointer"))
         return NULL;
     void *pointer = future->pointer;
     future->pointer = NULL;
@@ -155,7 +177,7 @@ void *pl_future_take_pointer(pl_future *future)
 
 int pl_future_cancel_with(pl_future *future, const char *message)
 {
-    if (!future || !future->type || pl__loop_check_thread(future->loop) < 0)
+    if (!future || !future->type || refuses(future, "pl_future_cancel"))
         return 0;
     return pl__future_cancel(future, message);
 }
@@ -167,18 +189,26 @@ int pl_future_cancel(pl_future *future)
 
 const char *pl_future_cancel_message(const pl_future *future)
 {
-    return future && future->state == PL_CANCELLED ? future->message : NULL;
+    if (!future || refuses(future, "pl_future_cancel_message"))
+        return NULL;
+    return future->state == PL_CANCELLED ? future->message : NULL;
 }
 
 int pl_future_state(const pl_future *future)
 {
-    return future ? future->state : PL_EINVAL;
+    if (!future)
+        return PL_EINVAL;
+    int checked = check_thread(future);
+    return checked < 0 ? checked : future->state;
 }
 
 int64_t pl_future_result(pl_future *future)
 {
     if (!future)
         return PL_EINVAL;
+    int checked = check_thread(future);
+    if (checked < 0)
+        return checked;
     return future->type && pl__future_is_done(future) ? pl__future_take(future) : PL_ESTATE;
 }
 
@@ -197,6 +227,7 @@ int pl_future_add_done_callback_here(pl_future *future, pl_callback *callback, p
         return PL_ECLOSED;
     if (pl__node_is_linked(&inner->node) || pl__future_is_busy(future))
         return PL_EBUSY;
+    pl__callback_belongs_to(callback, future->loop);
     pl__callback_fill(inner, fn, arg, where);
     pl__remote_collect(future->loop->remote);
     pl__list_push_back(pl__future_is_done(future) ? &future->loop->ready : &future->callbacks, &inner->node);

@@ -12,12 +12,16 @@
 #include <proloop/future.h>
 
 #include "callback.h"
+#include "text.h"
 
 typedef struct pl__future_type {
+    const char *name; /* what its waiter is said to wait for: "sleep" */
     /* A cancel was asked for while pending. True: the future is cancelled, or its end will answer. */
     bool (*cancel)(pl_future *future);
     void (*destroy)(pl_future *future); /* the last reference went; NULL: not counted */
     bool one_waiter;
+    /* Adds to the name what is particular: " of 3"; NULL: where it was made. For dumps. */
+    void (*describe)(const pl_future *future, pl__text *text);
     bool keeps_result; /* its result cannot be had again: a waiter that was cancelled meanwhile gets it all the same */
 } pl__future_type;
 

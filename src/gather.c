@@ -213,7 +213,14 @@ static bool let_them_be(pl_future *waiter)
     return true;
 }
 
-static const pl__future_type wait_type = {.cancel = let_them_be, .one_waiter = true};
+static void waiter_describe(const pl_future *waiter, pl__text *text)
+{
+    const pl__gathering *gathering = PL__CONTAINER_OF(waiter, pl__gathering, waiter);
+    pl__text_add(text, " for %zu of %zu futures", gathering->pending, gathering->count);
+}
+
+static const pl__future_type wait_type = {
+    .name = "wait", .cancel = let_them_be, .describe = waiter_describe, .one_waiter = true};
 
 int pl__gathering_wait(pl__gathering *gathering)
 {
@@ -269,7 +276,8 @@ static bool hand_cancel_on(pl_future *waiter)
     return true;
 }
 
-static const pl__future_type join_type = {.cancel = hand_cancel_on, .one_waiter = true};
+static const pl__future_type join_type = {
+    .name = "gather", .cancel = hand_cancel_on, .describe = waiter_describe, .one_waiter = true};
 
 /* Suspends until it is over. True: an edge was handed on. */
 static bool suspend(pl__gathering *gathering)

@@ -9,13 +9,16 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "debug.h"
 #include "loop.h"
 #include "task.h"
 
 PL__STATIC_ASSERT(sizeof(struct pl__group) * 4 <= sizeof(pl_group) * 3, "pl_group keeps a quarter to spare");
 
 static bool idle_cancel(pl_future *future);
-static const pl__future_type idle_type = {.cancel = idle_cancel, .one_waiter = true, .keeps_result = true};
+static void idle_describe(const pl_future *future, pl__text *text);
+static const pl__future_type idle_type = {
+    .name = "group", .cancel = idle_cancel, .describe = idle_describe, .one_waiter = true, .keeps_result = true};
 
 static void cancel_members(struct pl__group *group)
 {
@@ -165,12 +168,23 @@ void pl__group_child_ended(struct pl__group *group, pl_task *child)
         pl__future_finish(&group->idle, PL_OK);
 }
 
+/* The loop of a group that has ended may be gone. */
+static bool refuses(const pl_group *group, const char *function)
+{
+    const struct pl__group *inner = pl__group_of(group);
+    return (inner->state == PL__GROUP_OPEN || inner->state == PL__GROUP_ENDING) &&
+           pl__loop_refuses(inner->loop, function);
+}
+
 int pl_group_collect(pl_group *group, pl_group_error *errors, size_t capacity)
 {
     if (!group || (capacity && !errors))
         return PL_EINVAL;
     struct pl__group *inner = pl__group_of(group);
-    if (inner->state != PL__GROUP_OPEN || inner->error_count > 0)
+    int checked = inner->state == PL__GROUP_OPEN ? pl__loop_check_thread(inner->loop) : PL_ESTATE;
+    if (checked < 0)
+        return checked;
+    if (inner->error_count > 0)
         return PL_ESTATE;
     inner->errors = errors;
     inner->error_capacity = capacity;
@@ -179,12 +193,12 @@ int pl_group_collect(pl_group *group, pl_group_error *errors, size_t capacity)
 
 size_t pl_group_error_count(const pl_group *group)
 {
-    return group ? pl__group_of(group)->error_count : 0;
+    return group && !refuses(group, "pl_group_error_count") ? pl__group_of(group)->error_count : 0;
 }
 
 size_t pl_group_size(const pl_group *group)
 {
-    return group ? pl__group_of(group)->count : 0;
+    return group && !refuses(group, "pl_group_size") ? pl__group_of(group)->count : 0;
 }
 
 /* --- Ending ------------------------------------------------------------------------------------------------------- */
@@ -196,7 +210,7 @@ void pl_group_cancel(pl_group *group)
     struct pl__group *inner = pl__group_of(group);
     if (inner->state == PL__GROUP_NONE)
         inner->cancel_early = true;
-    else if (inner->state != PL__GROUP_ENDED && pl__loop_check_thread(inner->loop) == PL_OK)
+    else if (inner->state != PL__GROUP_ENDED && !pl__loop_refuses(inner->loop, "pl_group_cancel"))
         group_abort(inner);
 }
 
@@ -207,6 +221,13 @@ static bool idle_cancel(pl_future *future)
     group->outer_cancel = true;
     group_abort(group);
     return true;
+}
+
+static void idle_describe(const pl_future *future, pl__text *text)
+{
+    const struct pl__group *group = PL__CONTAINER_OF(future, struct pl__group, idle);
+    pl__text_add(text, " of %zu begun at ", group->count);
+    pl__text_add_printable(text, group->scope.where);
 }
 
 /* `own_cancel`: the group had been cancelled when the body ended. */

@@ -10,6 +10,7 @@
 #include "listener.h"
 
 #include "allocator.h"
+#include "debug.h"
 #include "loop.h"
 #include "stream.h"
 #include "task.h"
@@ -56,16 +57,16 @@ static int control(pl_listener *listener, pl__request *request)
 
 pl_listener *pl_listener_ref(pl_listener *listener)
 {
-    if (listener) {
-        PL__CHECK(listener->references > 0);
-        listener->references++;
-    }
+    if (!listener || pl__loop_refuses(listener->loop, "pl_listener_ref"))
+        return NULL;
+    PL__CHECK(listener->references > 0);
+    listener->references++;
     return listener;
 }
 
 void pl_listener_unref(pl_listener *listener)
 {
-    if (!listener)
+    if (!listener || pl__loop_refuses(listener->loop, "pl_listener_unref"))
         return;
     PL__CHECK(listener->references > 0);
     if (--listener->references > 0)
@@ -340,7 +341,7 @@ static void begin_close(pl_listener *listener)
 
 void pl_listener_close(pl_listener *listener)
 {
-    if (!listener)
+    if (!listener || pl__loop_refuses(listener->loop, "pl_listener_close"))
         return;
     PL__CHECK(listener->owned);
     listener->owned = false;

@@ -7,6 +7,8 @@
 #include "allocator.h"
 #include "closer.h"
 #include "coro.h"
+#include "debug.h"
+#include "dump.h"
 #include "listener.h"
 #include "op.h"
 #include "remote.h"
@@ -39,6 +41,7 @@ static void forget_loops(void)
 {
     set_running(NULL);
     pl__atomic_pointer_store(&default_loop, NULL);
+    pl__dump_forget();
 }
 
 static void watch_forks(void)
@@ -50,12 +53,14 @@ static void watch_forks(void)
 
 /* --- Making and holding ------------------------------------------------------------------------------------------- */
 
-static bool debug_wanted(const pl_loop_options *options)
+static uint8_t debug_wanted(const pl_loop_options *options)
 {
     if (options->debug)
-        return options->debug > 0;
+        return options->debug < 0 ? 0 : (uint8_t)options->debug;
     const char *variable = getenv("PROLOOP_DEBUG");
-    return variable && variable[0] && variable[0] != '0';
+    if (!variable || !variable[0] || variable[0] == '0')
+        return 0;
+    return variable[0] == '2' ? 2 : 1;
 }
 
 static int loop_init(pl_loop *loop, const pl_loop_options *options)
@@ -86,12 +91,14 @@ static int loop_init(pl_loop *loop, const pl_loop_options *options)
     if (!type)
         return PL_EINVAL;
     const pl__proactor_options proactor_options = {.seed = options->seed};
-    return type->create(&loop->proactor, &proactor_options);
+    result = type->create(&loop->proactor, &proactor_options);
+    return result == PL_OK && loop->debug ? pl__debug_create(loop, options) : result;
 }
 
 /* Frees all that the loop alone uses; nothing is in flight. */
 static void loop_clear(pl_loop *loop)
 {
+    pl__debug_destroy(loop);
     if (loop->remote) {
         pl_remote_unref(loop->remote);
         loop->remote = NULL;
@@ -118,7 +125,7 @@ int pl_loop_create_checked(pl_loop **loop, const pl_loop_options *options, uint3
         return PL_EABI;
     if (!options)
         options = &defaults;
-    if (!loop || options->size != sizeof *options || options->task_budget > UINT32_MAX)
+    if (!loop || options->size != sizeof *options || options->task_budget > UINT32_MAX || options->debug > 2)
         return PL_EINVAL;
     *loop = NULL;
     watch_forks();
@@ -211,7 +218,7 @@ int pl_loop_default(pl_loop **loop)
         return PL_OK;
     int result = pl__loop_make(loop, NULL);
     if (result == PL_OK) {
-        (*loop)->thread = pl__thread_id();
+        pl__atomic_i64_store_relaxed(&(*loop)->thread, (int64_t)pl__thread_id());
         pl__atomic_pointer_store(&default_loop, *loop);
     }
     return result;
@@ -224,9 +231,11 @@ const char *pl_loop_backend(const pl_loop *loop)
 
 int pl__loop_check_thread(const pl_loop *loop)
 {
-    if (PL__UNLIKELY(loop->debug) && loop->thread && loop->thread != pl__thread_id())
-        return PL_ETHREAD;
-    return PL_OK;
+    if (PL__LIKELY(!loop->debug))
+        return PL_OK;
+    uint64_t thread = pl__loop_thread(loop);
+    bool other = thread && thread != pl__thread_id();
+    return other && !loop->closed ? PL_ETHREAD : PL_OK; /* what a closed loop leaves behind is anybody's */
 }
 
 int pl__loop_check(pl_loop **loop)
@@ -247,7 +256,10 @@ int64_t pl__loop_now(pl_loop *loop)
 
 pl_duration pl_loop_time(pl_loop *loop)
 {
-    return loop && !loop->closed ? pl__loop_now(loop) : PL_EINVAL;
+    if (!loop || loop->closed)
+        return PL_EINVAL;
+    int checked = pl__loop_check_thread(loop);
+    return checked < 0 ? checked : pl__loop_now(loop);
 }
 
 /* --- The seam ----------------------------------------------------------------------------------------------------- */
@@ -296,7 +308,11 @@ static void poll_and_deliver(pl_loop *loop, int64_t deadline)
     pl__list_init(&finished);
     const pl__proactor_class *type = loop->proactor->type;
     type->flush(loop->proactor);
+    int64_t began = type->now(loop->proactor);
     type->poll(loop->proactor, deadline, &finished);
+    loop->polled = type->now(loop->proactor);
+    loop->counts.polls++;
+    loop->counts.poll_time += loop->polled - began;
     for (pl__node *node; (node = pl__list_pop_front(&finished));) {
         pl__completion *completion = PL__CONTAINER_OF(node, pl__completion, node);
         PL__CHECK(completion->state == PL__DONE && loop->in_flight > 0);
@@ -326,7 +342,6 @@ static void look_at_system(pl_loop *loop, int64_t limit)
         deadline = limit;
     poll_and_deliver(loop, busy || loop->stopping ? 0 : deadline);
     loop->skipped = 0;
-    loop->polled = pl__loop_now(loop);
 }
 
 /* In the context that it brings, which it may change. It is its owner's again from the start. */
@@ -342,19 +357,36 @@ static void run_callback(pl_loop *loop, pl__callback *callback)
     pl__bindings_release(&loop->bindings);
 }
 
+/* The same, in debug mode. */
+static void run_callback_observed(pl_loop *loop, pl__callback *callback)
+{
+    pl__debug_callback_begins(loop, callback);
+    run_callback(loop, callback);
+    pl__debug_callback_ended(loop);
+}
+
 static void run_ready(pl_loop *loop)
 {
     pl__list batch;
+    uint64_t count = 0;
     pl__list_init(&batch);
     pl__list_move_all(&loop->ready, &batch); /* what they add waits for the next iteration */
-    for (pl__node *node; (node = pl__list_pop_front(&batch));) {
-        run_callback(loop, PL__CONTAINER_OF(node, pl__callback, node));
+    loop->batch = &batch;
+    for (pl__node *node; (node = pl__list_pop_front(&batch)); count++) {
+        pl__callback *callback = PL__CONTAINER_OF(node, pl__callback, node);
+        if (PL__LIKELY(!loop->debugging))
+            run_callback(loop, callback);
+        else
+            run_callback_observed(loop, callback);
         PL__CHECK(!loop->current);
     }
+    loop->batch = NULL;
+    loop->counts.callbacks += count;
 }
 
 static void iterate(pl_loop *loop, int64_t limit)
 {
+    loop->counts.iterations++;
     look_at_system(loop, limit);
     pl__remote_collect(loop->remote);
     if (loop->timers.count)
@@ -369,14 +401,14 @@ static int loop_enter(pl_loop *loop, bool inside_another)
         return PL_EINVAL;
     if (loop->closed)
         return PL_ECLOSED;
+    if (pl__loop_thread(loop) && pl__loop_thread(loop) != pl__thread_id())
+        return PL_ETHREAD;
     if (loop->running || (pl_loop_running() && !inside_another))
         return PL_EBUSY;
-    if (loop->thread && loop->thread != pl__thread_id())
-        return PL_ETHREAD;
     int entered = pl__fiber_host_enter(&loop->host);
     if (entered < 0)
         return entered;
-    loop->thread = pl__thread_id();
+    pl__atomic_i64_store_relaxed(&loop->thread, (int64_t)pl__thread_id());
     loop->running = true;
     loop->outer = pl_loop_running();
     set_running(loop);
@@ -499,7 +531,7 @@ static void leave_tasks_behind(pl_loop *loop)
 {
     for (pl__node *node; (node = pl__list_pop_front(&loop->tasks));) {
         pl_task *task = PL__CONTAINER_OF(node, pl_task, node);
-        pl__loop_report(loop, "a task would not end and is left behind", PL_ECANCELED, 0, pl_task_name(task), NULL);
+        pl__debug_report(&task->future, "a task would not end and is left behind", PL_ECANCELED);
         task->wake.fn = leave_suspended;
         cancel_operations(&task->operations);
     }
@@ -571,11 +603,14 @@ static void print_report(const pl_report *report)
         (void)fprintf(stderr, ": %s (%s)", pl_error_text(report->error), pl_error_name(report->error));
     if (report->system_error)
         (void)fprintf(stderr, ", system error %ld", (long)report->system_error);
-    if (report->task)
-        (void)fprintf(stderr, ", task %s", report->task);
+    if (report->task) {
+        char name[PL__TASK_NAME_SIZE * 4];
+        pl__printable(name, sizeof name, report->task);
+        (void)fprintf(stderr, ", task %s", name);
+    }
     if (report->where)
         (void)fprintf(stderr, ", begun at %s", report->where);
-    (void)fprintf(stderr, "\n");
+    (void)fprintf(stderr, "\n%s%s", report->stack ? "  made at\n" : "", report->stack ? report->stack : "");
 }
 
 int pl_loop_set_switch_hook(pl_loop *loop, pl_switch_fn *hook, void *arg)
@@ -604,7 +639,8 @@ void pl_loop_report(pl_loop *loop, const pl_report *report)
 {
     if (!report)
         return;
-    if (!loop || loop->closed || !loop->handler || loop->reporting) {
+    bool refused = loop && pl__loop_refuses(loop, "pl_loop_report");
+    if (refused || !loop || loop->closed || !loop->handler || loop->reporting) {
         print_report(report);
         return;
     }

@@ -13,6 +13,18 @@
 #include "proactor.h"
 #include "timer.h"
 
+typedef struct pl__debug pl__debug;
+
+/* What is counted as it happens, for pl_loop_metrics. */
+typedef struct pl__loop_counts {
+    uint64_t iterations;
+    uint64_t polls;
+    int64_t poll_time;
+    uint64_t callbacks;
+    uint64_t posts;
+    uint64_t wake_ups;
+} pl__loop_counts;
+
 /* Told once that its loop ends, after the tasks have: for what other threads wait for. */
 typedef struct pl__loop_end {
     pl__node node;
@@ -21,7 +33,8 @@ typedef struct pl__loop_end {
 
 struct pl_loop {
     pl__proactor *proactor;
-    pl__list ready; /* pl__callback, first in first out */
+    pl__list ready;  /* pl__callback, first in first out */
+    pl__list *batch; /* those that this iteration has still to run; NULL: none runs */
     pl__timer_heap timers;
     pl_task *current;      /* the task that runs now */
     pl__bindings bindings; /* the context of the callback that runs now, if `calling` */
@@ -39,10 +52,12 @@ struct pl_loop {
     bool ending;  /* its tasks have ended: nothing new may begin */
     bool closed;  /* only the memory is left, for those who hold it */
     uint32_t references;
-    bool debug;
-    bool reporting;  /* inside the exception handler */
-    pl_loop *outer;  /* the loop that runs in this thread and closes this one */
-    uint64_t thread; /* the thread it is bound to; 0: none yet */
+    uint8_t debug;        /* its level; 0: off */
+    pl__debug *debugging; /* debug mode, until the loop is closed */
+    pl__loop_counts counts;
+    bool reporting;        /* inside the exception handler */
+    pl_loop *outer;        /* the loop that runs in this thread and closes this one */
+    pl__atomic_i64 thread; /* the thread it is bound to; 0: none yet. Any thread may ask */
 
     pl__list tasks;      /* pl_task, not done, in the order they were made */
     pl__list operations; /* pl__op, pending, not in memory of a task's stack */
@@ -80,6 +95,12 @@ struct pl_loop {
     void (*interrupted)(void *arg); /* Ctrl-C, while a runner watches */
     void *interrupted_arg;
 };
+
+/* The thread that it is bound to; 0: none yet. Any thread. */
+static inline uint64_t pl__loop_thread(const pl_loop *loop)
+{
+    return (uint64_t)pl__atomic_i64_load_relaxed(&loop->thread);
+}
 
 /* PL_OK, or why a call on this loop is refused: PL_ENOLOOP, PL_ECLOSED, PL_ETHREAD (debug mode only). NULL is
  * replaced by the running loop. */

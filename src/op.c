@@ -1,14 +1,20 @@
 /* Operations: see op.h. */
 #include "op.h"
 
+#include "debug.h"
 #include "loop.h"
 #include "task.h"
 
 PL__STATIC_ASSERT(sizeof(pl__op) * 4 <= sizeof(pl_op) * 3, "pl_op keeps a quarter to spare");
 
 static bool op_future_cancel(pl_future *future);
+static void op_future_describe(const pl_future *future, pl__text *text);
 
-static const pl__future_type op_future_type = {.cancel = op_future_cancel, .one_waiter = true, .keeps_result = true};
+static const pl__future_type op_future_type = {.name = "operation",
+                                               .cancel = op_future_cancel,
+                                               .describe = op_future_describe,
+                                               .one_waiter = true,
+                                               .keeps_result = true};
 
 int pl__op_check(const pl_op *op, pl_loop *loop)
 {
@@ -71,6 +77,11 @@ static bool op_future_cancel(pl_future *future)
     return true;
 }
 
+static void op_future_describe(const pl_future *future, pl__text *text)
+{
+    pl__text_add(text, " %s", PL__CONTAINER_OF(future, pl__op, future)->type->name);
+}
+
 int64_t pl__op_wait(pl_op *op, int started)
 {
     if (started < 0)
@@ -89,7 +100,10 @@ pl_future *pl_op_future(pl_op *op)
 
 int pl_op_is_pending(const pl_op *op)
 {
-    return op && pl__op_of(op)->state == PL__OP_PENDING;
+    if (!op || pl__op_of(op)->state != PL__OP_PENDING)
+        return 0;
+    (void)pl__loop_refuses(pl__op_of(op)->future.loop, "pl_op_is_pending"); /* still, better not to free it */
+    return 1;
 }
 
 int64_t pl_op_await(pl_op *op)
@@ -139,7 +153,10 @@ int64_t pl_op_result(pl_op *op)
     if (!op)
         return PL_EINVAL;
     pl__op *inner = pl__op_of(op);
-    return inner->state == PL__OP_DONE ? pl__future_take(&inner->future) : PL_ESTATE;
+    if (inner->state == PL__OP_DONE)
+        return pl__future_take(&inner->future);
+    int checked = inner->state == PL__OP_PENDING ? pl__loop_check_thread(inner->future.loop) : PL_OK;
+    return checked < 0 ? checked : PL_ESTATE;
 }
 
 int32_t pl_op_system_error(const pl_op *op)

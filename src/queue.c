@@ -214,7 +214,7 @@ static bool waiter_cancel(pl_future *future)
     return true;
 }
 
-static const pl__future_type waiter_type = {.cancel = waiter_cancel, .one_waiter = true};
+static const pl__future_type waiter_type = {.name = "queue", .cancel = waiter_cancel, .one_waiter = true};
 
 static bool tell_first(pl__list *waiting)
 {

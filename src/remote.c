@@ -2,6 +2,7 @@
 #include "remote.h"
 
 #include "allocator.h"
+#include "debug.h"
 #include "loop.h"
 #include "thread.h"
 
@@ -19,7 +20,9 @@ int pl__remote_create(pl_remote **remote, pl_loop *loop)
 
 pl_remote *pl_loop_remote(pl_loop *loop)
 {
-    return loop && !loop->closed ? pl_remote_ref(loop->remote) : NULL;
+    if (!loop || loop->closed || pl__loop_refuses(loop, "pl_loop_remote"))
+        return NULL;
+    return pl_remote_ref(loop->remote);
 }
 
 pl_remote *pl_remote_ref(pl_remote *remote)
@@ -56,6 +59,20 @@ int pl__remote_post(pl_remote *remote, pl__call *call)
         remote->loop->proactor->type->wake(remote->loop->proactor);
     (void)pl__atomic_u32_add(&remote->posting, UINT32_MAX);
     return result;
+}
+
+pl_loop *pl__remote_enter(pl_remote *remote)
+{
+    (void)pl__atomic_u32_add(&remote->posting, 1);
+    if (pl__atomic_pointer_load(&remote->inbox) != &closed_mark)
+        return remote->loop;
+    pl__remote_leave(remote);
+    return NULL;
+}
+
+void pl__remote_leave(pl_remote *remote)
+{
+    (void)pl__atomic_u32_add(&remote->posting, UINT32_MAX);
 }
 
 static int call_soon_threadsafe(pl_remote *remote, pl_callback_fn *fn, void *arg, pl_drop_fn *drop, const char *where)
@@ -98,8 +115,10 @@ static void calls_ready(pl_loop *loop, pl__call *last)
     while (first) {
         pl__call *next = first->next;
         pl__call_ready(loop, first);
+        loop->counts.posts++;
         first = next;
     }
+    loop->counts.wake_ups++;
 }
 
 void pl__remote_collect_calls(pl_remote *remote)

@@ -27,6 +27,10 @@ int pl__remote_create(pl_remote **remote, pl_loop *loop);
  * loop's, which frees it as pl__allocate made it, unless it is embedded. PL_ECLOSED: it is the caller's still. */
 int pl__remote_post(pl_remote *remote, pl__call *call);
 
+/* The loop, which stays until the leave, a moment later: closing it waits for that. NULL: it is closed. Any thread. */
+pl_loop *pl__remote_enter(pl_remote *remote);
+void pl__remote_leave(pl_remote *remote);
+
 static inline bool pl__remote_has_calls(const pl_remote *remote)
 {
     return pl__atomic_pointer_load_acquire(&remote->inbox) != NULL;

@@ -109,7 +109,7 @@ static void unwatch_interrupts(pl_runner *runner)
 /* Whether the loop can be run here and now: that must be known before anything is done. */
 static int runner_check(const pl_runner *runner)
 {
-    if (runner->loop->thread && runner->loop->thread != pl__thread_id())
+    if (pl__loop_thread(runner->loop) && pl__loop_thread(runner->loop) != pl__thread_id())
         return PL_ETHREAD;
     return runner->loop->running ? PL_EBUSY : PL_OK;
 }

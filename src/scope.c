@@ -1,6 +1,7 @@
 /* Scopes, timeouts and shielded regions. */
 #include "scope.h"
 
+#include "debug.h"
 #include "loop.h"
 #include "task.h"
 
@@ -121,16 +122,26 @@ int pl_timeout_reschedule(pl_timeout *timeout, pl_duration limit)
     if (!timeout)
         return PL_EINVAL;
     pl__timeout *inner = pl__timeout_of(timeout);
-    if (!inner->scope.task || inner->expired)
+    if (!inner->scope.task)
         return PL_ESTATE;
     pl_loop *loop = inner->scope.task->future.loop;
+    int checked = pl__loop_check_thread(loop);
+    if (checked < 0)
+        return checked;
+    if (inner->expired)
+        return PL_ESTATE;
     (void)pl__timer_stop(&inner->timer);
     return timeout_arm(inner, loop, pl__deadline_after(pl__loop_now(loop), limit));
 }
 
 int pl_timeout_expired(const pl_timeout *timeout)
 {
-    return timeout && pl__timeout_of(timeout)->expired;
+    if (!timeout)
+        return 0;
+    const pl__timeout *inner = pl__timeout_of(timeout);
+    if (inner->scope.task && pl__loop_refuses(inner->scope.task->future.loop, "pl_timeout_expired"))
+        return 0;
+    return inner->expired;
 }
 
 int64_t pl_timeout_end(pl_timeout *timeout, int64_t result)

@@ -16,7 +16,7 @@ typedef struct pl__semaphore {
 
 PL__STATIC_ASSERT(sizeof(pl__semaphore) * 4 <= sizeof(pl_semaphore) * 3, "pl_semaphore keeps a quarter to spare");
 
-static const pl__future_type semaphore_type = {.cancel = pl__waiter_cancel, .one_waiter = true};
+static const pl__future_type semaphore_type = {.name = "semaphore", .cancel = pl__waiter_cancel, .one_waiter = true};
 
 static pl__semaphore *semaphore_of(const pl_semaphore *semaphore)
 {

@@ -262,7 +262,8 @@ static bool await_cancel(pl_future *future)
 }
 
 /* The end cannot be undone, so a task that was cancelled meanwhile gets it all the same. */
-static const pl__future_type await_type = {.cancel = await_cancel, .one_waiter = true, .keeps_result = true};
+static const pl__future_type await_type = {
+    .name = "shared future", .cancel = await_cancel, .one_waiter = true, .keeps_result = true};
 
 static void await_told(pl__shared_watcher *watcher)
 {

@@ -15,6 +15,7 @@
 #include <proloop/net.h>
 
 #include "allocator.h"
+#include "debug.h"
 #include "file.h"
 #include "loop.h"
 #include "task.h"
@@ -62,16 +63,16 @@ int pl__stream_open(pl_stream *stream, const pl__handle *socket)
 
 pl_stream *pl_stream_ref(pl_stream *stream)
 {
-    if (stream) {
-        PL__CHECK(stream->references > 0);
-        stream->references++;
-    }
+    if (!stream || pl__loop_refuses(stream->loop, "pl_stream_ref"))
+        return NULL;
+    PL__CHECK(stream->references > 0);
+    stream->references++;
     return stream;
 }
 
 void pl_stream_unref(pl_stream *stream)
 {
-    if (!stream)
+    if (!stream || pl__loop_refuses(stream->loop, "pl_stream_unref"))
         return;
     PL__CHECK(stream->references > 0);
     if (--stream->references > 0)
@@ -649,9 +650,9 @@ static void begin_close(pl_stream *stream, bool reset)
     pl_stream_unref(stream);
 }
 
-static void give_up(pl_stream *stream, bool reset)
+static void give_up(pl_stream *stream, bool reset, const char *function)
 {
-    if (!stream)
+    if (!stream || pl__loop_refuses(stream->loop, function))
         return;
     PL__CHECK(stream->owned);
     begin_close(stream, reset);
@@ -661,12 +662,12 @@ static void give_up(pl_stream *stream, bool reset)
 
 void pl_stream_close(pl_stream *stream)
 {
-    give_up(stream, false);
+    give_up(stream, false, "pl_stream_close");
 }
 
 void pl_stream_abort(pl_stream *stream)
 {
-    give_up(stream, true);
+    give_up(stream, true, "pl_stream_abort");
 }
 
 void pl_stream_drop(void *stream)
@@ -769,10 +770,12 @@ int pl_stream_peer_address(pl_stream *stream, pl_address *address)
 
 int64_t pl_stream_bytes_written(const pl_stream *stream)
 {
-    return stream ? stream->bytes_written : PL_EINVAL;
+    int checked = stream ? pl__loop_check_thread(stream->loop) : PL_EINVAL;
+    return checked < 0 ? checked : stream->bytes_written;
 }
 
 int64_t pl_stream_bytes_read(const pl_stream *stream)
 {
-    return stream ? stream->bytes_read : PL_EINVAL;
+    int checked = stream ? pl__loop_check_thread(stream->loop) : PL_EINVAL;
+    return checked < 0 ? checked : stream->bytes_read;
 }

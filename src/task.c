@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "allocator.h"
+#include "debug.h"
 #include "gather.h"
 #include "group.h"
 #include "loop.h"
@@ -20,8 +21,10 @@ enum { PL__TASKS_KEPT = 1024 };
 
 static bool task_future_cancel(pl_future *future);
 static void task_destroy(pl_future *future);
+static void task_describe(const pl_future *future, pl__text *text);
 
-static const pl__future_type task_type = {.cancel = task_future_cancel, .destroy = task_destroy};
+static const pl__future_type task_type = {
+    .name = "task", .cancel = task_future_cancel, .destroy = task_destroy, .describe = task_describe};
 
 /* --- From spawn to the end ---------------------------------------------------------------------------------------- */
 
@@ -75,9 +78,14 @@ static bool task_begin_eagerly(pl_task *task)
     pl__fiber_host here = {0};
     if (pl__fiber_host_enter(&here) < 0)
         return false;
+    pl_loop *loop = task->future.loop;
+    if (PL__UNLIKELY(loop->debug))
+        pl__debug_goes_on(loop, task);
     if (task_take_fiber(task))
         task_run(task, &here);
     pl__fiber_host_leave(&here);
+    if (PL__UNLIKELY(loop->debug))
+        pl__debug_goes_on(loop, loop->current);
     return true;
 }
 
@@ -102,6 +110,7 @@ int pl__task_spawn(pl_task **out, pl_task_fn *fn, void *arg, const pl_task_optio
     pl__future_init(&task->future, &task_type, loop);
     pl__loop_hold(loop);
     task->future.where = where;
+    pl__debug_created(&task->future, loop);
     task->bindings = options->context ? pl__bindings_to(options->context) : pl__bindings_copy();
     pl__list_init(&task->operations);
     pl__list_init(&task->locks);
@@ -242,10 +251,10 @@ static void report_unseen(pl_task *task)
     if (!pl__future_is_unseen(&task->future))
         return;
     task->future.retrieved = true;
-    pl__loop_report(loop,
-                    task->number <= loop->shutdown ? "a task failed during shutdown"
-                                                   : "a task failed, and nobody looked at its error",
-                    task->future.result, 0, pl_task_name(task), task->future.where);
+    pl__debug_report(&task->future,
+                     task->number <= loop->shutdown ? "a task failed during shutdown"
+                                                    : "a task failed, and nobody looked at its error",
+                     task->future.result);
 }
 
 static void task_end(pl_task *task, int64_t result)
@@ -269,6 +278,7 @@ static void task_destroy(pl_future *future)
     pl_loop *loop = future->loop;
     PL__CHECK(pl__future_is_done(future));
     report_unseen(task);
+    pl__debug_destroyed(future, loop);
     task_give(loop, task);
     pl__loop_release(loop);
 }
@@ -415,6 +425,11 @@ int64_t pl__task_wait_for(pl_task *task, pl_future *future)
             task->must_cancel = false; /* this answers all that were asked for so far */
     }
     return result;
+}
+
+pl_task *pl__task_of_step(const pl__callback *callback)
+{
+    return callback->fn == task_step ? callback->arg : NULL;
 }
 
 pl_task *pl__task_of_wake(const pl__callback *callback)
@@ -600,6 +615,17 @@ int pl_check_cancelled(void)
     return pl__task_is_cancelled(task) ? PL_ECANCELED : PL_OK;
 }
 
+static void task_describe(const pl_future *future, pl__text *text)
+{
+    pl__text_add(text, " ");
+    pl__text_add_printable(text, pl_task_name(pl__task_if_future(future)));
+}
+
+const pl_task *pl__task_if_future(const pl_future *future)
+{
+    return future->type == &task_type ? PL__CONTAINER_OF(future, pl_task, future) : NULL;
+}
+
 /* --- Sleep -------------------------------------------------------------------------------------------------------- */
 
 typedef struct pl__sleep {
@@ -619,7 +645,15 @@ static bool sleep_cancel(pl_future *future)
     return true;
 }
 
-static const pl__future_type sleep_type = {.cancel = sleep_cancel, .one_waiter = true};
+static void sleep_describe(const pl_future *future, pl__text *text)
+{
+    pl__text_add(text, ", ");
+    pl__text_add_duration(text, pl__timer_left(&PL__CONTAINER_OF(future, pl__sleep, future)->timer));
+    pl__text_add(text, " left");
+}
+
+static const pl__future_type sleep_type = {
+    .name = "sleep", .cancel = sleep_cancel, .describe = sleep_describe, .one_waiter = true};
 
 int pl_sleep_until(pl_duration deadline)
 {
@@ -671,7 +705,7 @@ int pl_task_cancel(pl_task *task)
 
 int pl_task_cancel_with(pl_task *task, const char *message)
 {
-    if (!task || pl__loop_check_thread(task->future.loop) < 0 || pl__future_is_done(&task->future))
+    if (!task || pl__loop_refuses(task->future.loop, "pl_task_cancel") || pl__future_is_done(&task->future))
         return 0;
     /* Down a chain of tasks that wait for one another, in a loop: it may be longer than a stack is deep. */
     for (pl_task *next; (next = next_in_chain(task)); task = next) {
@@ -695,13 +729,19 @@ const char *pl_cancel_message(void)
 
 int pl_task_cancelling(const pl_task *task)
 {
-    return task ? (int)task->cancelling : PL_EINVAL;
+    if (!task)
+        return PL_EINVAL;
+    int checked = pl__loop_check_thread(task->future.loop);
+    return checked < 0 ? checked : (int)task->cancelling;
 }
 
 int pl_task_uncancel(pl_task *task)
 {
     if (!task)
         return PL_EINVAL;
+    int checked = pl__loop_check_thread(task->future.loop);
+    if (checked < 0)
+        return checked;
     if (task->cancelling > 0 && --task->cancelling == 0) {
         task->must_cancel = false;
         task->edge_passed_on = false; /* nor does it come after a wait that it does not end */
@@ -733,9 +773,7 @@ void pl__task_cancel_whole(pl_task *task)
 
 pl_task *pl_task_ref(pl_task *task)
 {
-    if (task)
-        (void)pl_future_ref(&task->future);
-    return task;
+    return task && pl_future_ref(&task->future) ? task : NULL;
 }
 
 void pl_task_unref(pl_task *task)
@@ -758,6 +796,8 @@ const char *pl_task_name(const pl_task *task)
 {
     if (!task)
         return NULL;
+    if (pl__loop_refuses(task->future.loop, "pl_task_name"))
+        return "?";
     if (!task->name[0]) { /* made when first asked for, since most never are */
         pl_task *named = (pl_task *)(uintptr_t)task;
         (void)snprintf(named->name, sizeof named->name, "task-%llu", (unsigned long long)task->number);
@@ -769,6 +809,9 @@ int pl_task_set_name(pl_task *task, const char *name)
 {
     if (!task || !name)
         return PL_EINVAL;
+    int checked = pl__loop_check_thread(task->future.loop);
+    if (checked < 0)
+        return checked;
     task_set_name(task, name);
     return PL_OK;
 }
@@ -780,7 +823,9 @@ const char *pl_task_where(const pl_task *task)
 
 size_t pl_task_stack_used(const pl_task *task)
 {
-    return task && task->fiber ? pl__fiber_stack_used(task->fiber) : 0;
+    if (!task || pl__loop_refuses(task->future.loop, "pl_task_stack_used"))
+        return 0;
+    return task->fiber ? pl__fiber_stack_used(task->fiber) : 0;
 }
 
 size_t pl_all_tasks(pl_loop *loop, pl_task **tasks, size_t capacity)
@@ -788,7 +833,7 @@ size_t pl_all_tasks(pl_loop *loop, pl_task **tasks, size_t capacity)
     size_t count = 0;
     if (!loop)
         loop = pl_loop_running();
-    if (!loop || loop->closed || pl__loop_check_thread(loop) < 0 || (capacity && !tasks))
+    if (!loop || loop->closed || pl__loop_refuses(loop, "pl_all_tasks") || (capacity && !tasks))
         return 0;
     PL__LIST_EACH (node, &loop->tasks) {
         if (count < capacity)

@@ -61,6 +61,9 @@ static inline pl_task *pl__task_of_future(pl_future *future)
     return PL__CONTAINER_OF(future, pl_task, future);
 }
 
+/* The task that this is the future of; NULL: none. */
+const pl_task *pl__task_if_future(const pl_future *future);
+
 /* pl_spawn for a group's child; the argument is not dropped if it fails. */
 int pl__task_spawn(pl_task **task, pl_task_fn *fn, void *arg, const pl_task_options *options, pl__group *group,
                    const char *where);
@@ -109,6 +112,9 @@ bool pl__task_may_be_dependent(const pl_future *future);
 
 /* Whether it is the future of a dependent. */
 bool pl__task_is_dependent(const pl_future *future);
+
+/* The task whose next step this callback is; NULL: it is no task's. */
+pl_task *pl__task_of_step(const pl__callback *callback);
 
 /* The task that waits by this callback, directly or for several futures; NULL: none. */
 pl_task *pl__task_of_wake(const pl__callback *callback);

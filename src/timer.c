@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "allocator.h"
+#include "debug.h"
 #include "loop.h"
 
 enum { PL__HEAP_WIDTH = 4, PL__HEAP_SMALLEST = 64 };
@@ -117,6 +118,17 @@ bool pl__timer_stop(pl__timer *timer)
     return false;
 }
 
+int64_t pl__timer_left(const pl__timer *timer)
+{
+    if (!timer->loop)
+        return 0;
+    int64_t deadline = timer->loop->timers.entries[timer->index].deadline;
+    int64_t now = pl__loop_now(timer->loop);
+    if (deadline == PL_FOREVER)
+        return PL_FOREVER;
+    return deadline > now ? deadline - now : 0;
+}
+
 void pl__timer_heap_run_due(pl__timer_heap *heap, int64_t now)
 {
     while (heap->count && heap->entries[0].deadline <= now) {
@@ -147,6 +159,7 @@ static int timer_start(pl__timer *timer, pl_loop *loop, pl_duration deadline, pl
     if (pl__timer_stop(timer))
         pl__callback_forget(&timer->callback);
     pl__callback_fill(&timer->callback, fn, arg, where);
+    timer->owner = loop;
     int started = pl__timer_start_at(timer, loop, deadline, fn, arg);
     if (started < 0)
         pl__callback_forget(&timer->callback);
@@ -177,7 +190,8 @@ int pl_timer_start_here(pl_timer *timer, pl_loop *loop, pl_duration delay, pl_ca
 
 int pl_timer_stop(pl_timer *timer)
 {
-    if (!timer)
+    if (!timer ||
+        (pl__timer_is_running(pl__timer_of(timer)) && pl__loop_refuses(pl__timer_of(timer)->owner, "pl_timer_stop")))
         return 0;
     bool stopped = pl__timer_stop(pl__timer_of(timer));
     pl__callback_forget(&pl__timer_of(timer)->callback);

@@ -17,6 +17,7 @@ typedef struct pl__timer {
     pl__callback callback; /* ready once the timer is due */
     pl_loop *loop;         /* while it stands in the heap */
     size_t index;          /* its place there */
+    pl_loop *owner;        /* of a user's timer, while it is to run: to check the thread */
 } pl__timer;
 
 typedef struct pl__timer_entry {
@@ -56,6 +57,9 @@ static inline bool pl__timer_is_running(const pl__timer *timer)
 
 /* True: it was started and will not run. */
 bool pl__timer_stop(pl__timer *timer);
+
+/* How long until it is due; 0: it is, or was not started; PL_FOREVER: never. */
+int64_t pl__timer_left(const pl__timer *timer);
 
 /* The first deadline; PL_FOREVER: none. */
 static inline int64_t pl__timer_heap_first(const pl__timer_heap *heap)

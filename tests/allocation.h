@@ -97,4 +97,42 @@ static inline void allocation_end(allocation *a)
     CHECK_EQ_INT(a->wrong, 0);
 }
 
+/* --- With threads ------------------------------------------------------------------------------------------------- */
+
+/* Fails where it is asked to, and counts no more than that: threads of the library give memory back at any time, though
+ * in these tests only one asks for it. */
+typedef struct failing_allocation {
+    pl_allocator allocator;
+    int calls;
+    int fail_at;
+} failing_allocation;
+
+static inline void *failing_allocate(void *context, size_t size)
+{
+    failing_allocation *a = context;
+    return ++a->calls == a->fail_at ? NULL : malloc(size);
+}
+
+static inline void *failing_reallocate(void *context, void *memory, size_t old_size, size_t new_size)
+{
+    failing_allocation *a = context;
+    (void)old_size;
+    return ++a->calls == a->fail_at ? NULL : realloc(memory, new_size);
+}
+
+static inline void failing_release(void *context, void *memory, size_t size)
+{
+    (void)context;
+    (void)size;
+    free(memory);
+}
+
+/* pl_set_allocator(NULL) ends it. */
+static inline int failing_allocation_begin(failing_allocation *a)
+{
+    memset(a, 0, sizeof *a);
+    a->allocator = (pl_allocator){failing_allocate, failing_reallocate, failing_release, a};
+    return pl_set_allocator(&a->allocator);
+}
+
 #endif

@@ -23,6 +23,7 @@ typedef struct fixture {
     char report_message[160];   /* of the last report */
     char report_task[40];
     char report_where[160];
+    char report_stack[FIXTURE_TEXT];
     pl_loop *report_loop;
     int drops; /* by fixture_drop */
     /* What a case needs. */
@@ -73,13 +74,16 @@ static inline void fixture_report(pl_loop *loop, const pl_report *report, void *
     (void)snprintf(f->report_message, sizeof f->report_message, "%s", report->message ? report->message : "");
     (void)snprintf(f->report_task, sizeof f->report_task, "%s", report->task ? report->task : "");
     (void)snprintf(f->report_where, sizeof f->report_where, "%s", report->where ? report->where : "");
+    (void)snprintf(f->report_stack, sizeof f->report_stack, "%s", report->stack ? report->stack : "");
 }
 
-/* False: the case cannot go on, and has failed. */
+/* False: the case cannot go on, and has failed. How long callbacks take is nobody's affair unless the case says so. */
 static inline bool fixture_open_with(fixture *f, pl_loop_options options)
 {
     memset(f, 0, sizeof *f);
     options.size = sizeof options;
+    options.slow_callback = options.slow_callback ? options.slow_callback : PL_FOREVER;
+    options.watchdog = options.watchdog ? options.watchdog : PL_FOREVER;
     REQUIRE_EQ_INT_OR(pl_loop_create(&f->loop, &options), PL_OK, return false);
     REQUIRE_EQ_INT_OR(pl_loop_set_exception_handler(f->loop, fixture_report, f), PL_OK, return false);
     return true;

@@ -1182,13 +1182,14 @@ TEST_CASE(a_closed_loop_refuses_everything_and_drops_its_arguments)
 TEST_CASE(a_report_reaches_the_handler_as_it_was_given)
 {
     fixture f;
-    pl_report report = {"the roof leaks", PL_EIO, 42, "plumber", "house.c:7"};
+    pl_report report = {"the roof leaks", PL_EIO, 42, "plumber", "house.c:7", "builder\n"};
     REQUIRE(fixture_open(&f, t));
     pl_loop_report(f.loop, &report);
     CHECK(f.report_loop == f.loop);
     CHECK_STR(f.report_message, "the roof leaks");
     CHECK_STR(f.report_task, "plumber");
     CHECK_STR(f.report_where, "house.c:7");
+    CHECK_STR(f.report_stack, "builder\n");
     EXPECT_REPORTS(&f, "PL_EIO ");
     fixture_close(&f);
 }
@@ -1198,7 +1199,7 @@ static void report_again(pl_loop *loop, const pl_report *report, void *arg)
     fixture *f = arg;
     (void)report;
     if (f->counts[0]++ < 5)
-        pl_loop_report(loop, &(pl_report){"made inside the handler, as the test wants it", PL_EBUSY, 0, NULL, NULL});
+        pl_loop_report(loop, &(pl_report){"made inside the handler, as the test wants it", PL_EBUSY, 0, NULL, NULL, NULL});
 }
 
 TEST_CASE(a_report_made_inside_the_handler_does_not_come_to_the_handler)
@@ -1206,9 +1207,9 @@ TEST_CASE(a_report_made_inside_the_handler_does_not_come_to_the_handler)
     fixture f;
     REQUIRE(fixture_open(&f, t));
     CHECK_EQ_INT(pl_loop_set_exception_handler(f.loop, report_again, &f), PL_OK);
-    pl_loop_report(f.loop, &(pl_report){"outside", PL_EIO, 0, NULL, NULL});
+    pl_loop_report(f.loop, &(pl_report){"outside", PL_EIO, 0, NULL, NULL, NULL});
     CHECK_EQ_INT(f.counts[0], 1);
-    pl_loop_report(f.loop, &(pl_report){"outside again", PL_EIO, 0, NULL, NULL});
+    pl_loop_report(f.loop, &(pl_report){"outside again", PL_EIO, 0, NULL, NULL, NULL});
     CHECK_EQ_INT(f.counts[0], 2);
     fixture_close(&f);
 }
@@ -1218,8 +1219,8 @@ TEST_CASE(without_a_handler_reports_go_to_standard_error)
     fixture f;
     REQUIRE(fixture_open(&f, t));
     CHECK_EQ_INT(pl_loop_set_exception_handler(f.loop, NULL, NULL), PL_OK);
-    pl_loop_report(f.loop, &(pl_report){"nobody listens, as the test wants it", PL_EIO, 5, "task", "file.c:1"});
-    pl_loop_report(f.loop, &(pl_report){NULL, 0, 0, NULL, NULL});
+    pl_loop_report(f.loop, &(pl_report){"nobody listens, as the test wants it", PL_EIO, 5, "task", "file.c:1", NULL});
+    pl_loop_report(f.loop, &(pl_report){NULL, 0, 0, NULL, NULL, NULL});
     EXPECT_REPORTS(&f, "");
     fixture_close(&f);
 }

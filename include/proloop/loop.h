@@ -8,7 +8,8 @@
  * A callback runs on the loop's own stack and must not suspend: a call that would gets PL_ENOTASK. Programs that wait
  * are written as tasks (task.h).
  *
- * Unless said otherwise a call must come from the loop's thread; in debug mode it gets PL_ETHREAD if it does not.
+ * Unless said otherwise a call must come from the loop's thread; in debug mode it gets PL_ETHREAD if it does not. One
+ * that cannot return that does nothing, and standard error is told.
  */
 #ifndef PROLOOP_LOOP_H
 #define PROLOOP_LOOP_H
@@ -35,18 +36,23 @@ typedef struct pl_report {
     int32_t system_error; /* the system's own code or 0 */
     const char *task;     /* the name of the task concerned, or NULL */
     const char *where;    /* "file.c:12", where it was made or began, or NULL */
+    const char *stack;    /* the stack on which it was made, a line per frame, in debug mode 2; or NULL */
 } pl_report;
 
 /** Gets the loop's reports. Runs on the loop's thread, must not suspend. */
 typedef void pl_exception_handler_fn(pl_loop *loop, const pl_report *report, void *arg);
 
 typedef struct pl_loop_options {
-    size_t size;         /* sizeof(pl_loop_options) */
-    const char *backend; /* "iocp", "epoll", "sim"; NULL: what PROLOOP_BACKEND says, or the best of the system */
-    uint64_t seed;       /* of the simulated backend, and of pl_select's choices; 0: a fixed one */
-    int debug;           /* 1: on, 0: what PROLOOP_DEBUG says, -1: off. Checks threads */
-    size_t stack_size;   /* bytes of a task's stack unless said at spawn; 0: 256 KiB */
-    size_t task_budget;  /* awaits that need not wait before a task must give way once; 0: 256 */
+    size_t size;               /* sizeof(pl_loop_options) */
+    const char *backend;       /* "iocp", "epoll", "sim"; NULL: what PROLOOP_BACKEND says, or the best of the system */
+    uint64_t seed;             /* of the simulated backend, and of pl_select's choices; 0: a fixed one */
+    int debug;                 /* 1: on, 2: and notes stacks, 0: what PROLOOP_DEBUG says, -1: off. See debug.h */
+    size_t stack_size;         /* bytes of a task's stack unless said at spawn; 0: 256 KiB */
+    size_t task_budget;        /* awaits that need not wait before a task must give way once; 0: 256 */
+    pl_duration slow_callback; /* debug mode: callbacks and steps of tasks that take this long are reported, by the
+                                  system's clock; 0: PL_MS(100); PL_FOREVER: never */
+    pl_duration watchdog;      /* debug mode: the loop is stuck when one takes this long (pl_loop_set_watchdog_handler);
+                                  0: PL_SECONDS(1); PL_FOREVER: there is no watchdog */
 } pl_loop_options;
 
 /* A number that changes when the layout of the structs in these headers does: the library checks it. */
@@ -90,7 +96,7 @@ PL_API int pl_loop_run_once(pl_loop *loop, pl_duration limit);
 PL_API int pl_loop_stop(pl_loop *loop);
 
 /** The time on the loop's clock, which never goes back; deadlines are points on it. PL_EINVAL: NULL, or a closed
- *  loop. */
+ *  loop; PL_ETHREAD. */
 PL_API pl_duration pl_loop_time(pl_loop *loop);
 
 /** The loop that runs in this thread; NULL: none. Any thread. Never inherited by a child made by fork. */
@@ -113,7 +119,7 @@ PL_API int pl_call_soon_here(pl_loop *loop, pl_callback_fn *fn, void *arg, pl_dr
 /** A callback to come that can be taken back. Caller-owned; zeroed: idle; its own again when it runs. */
 typedef struct pl_callback {
     union {
-        uint64_t space[10];
+        uint64_t space[12];
         void *align;
     } opaque;
 } pl_callback;

@@ -8,6 +8,7 @@
 #include <proloop/closer.h>
 #include <proloop/context.h>
 #include <proloop/coro.h>
+#include <proloop/debug.h>
 #include <proloop/executor.h>
 #include <proloop/file.h>
 #include <proloop/future.h>

@@ -21,10 +21,10 @@
 
 #include "../allocator.h"
 #include "../buffer_pool.h"
-#include "../clock.h"
 #include "../proactor.h"
 #include "../sim/simulation.h"
 #include "../worker_pool.h"
+#include "../clock.h"
 #include "error.h"
 #include "interrupt.h"
 #include "selector.h"

@@ -10,9 +10,12 @@
  *
  * A logoff is told to services only, whoever logged off, and is no reason for one to end.
  *
+ * Ctrl-Break is a demand for a dump (dump.h) while there are loops in debug mode.
+ *
  * The handler is installed once and stays: the system may hold its list of handlers locked while one runs, so
  * taking ours out of it could wait for a handler that in turn waits for us.
  */
+#include "../dump.h"
 #include "system.h"
 
 /* How long the handler stays after the watch was taken back: the rest of main() runs then, and returning
@@ -50,6 +53,8 @@ static void stay(void)
 static BOOL WINAPI on_console_event(DWORD event)
 {
     bool handled = false;
+    if (event == CTRL_BREAK_EVENT && pl__dump_all() > 0)
+        return TRUE;
     AcquireSRWLockExclusive(&lock);
     switch (event) {
     case CTRL_C_EVENT:
@@ -83,12 +88,17 @@ static BOOL CALLBACK install(INIT_ONCE *once, void *parameter, void **context)
            SetConsoleCtrlHandler(on_console_event, TRUE);
 }
 
-int pl__interrupt_watch(pl__proactor *proactor)
+int pl__interrupt_install(void)
 {
     static INIT_ONCE once = INIT_ONCE_STATIC_INIT;
-    int result = PL_OK;
-    if (!InitOnceExecuteOnce(&once, install, NULL, NULL))
-        return pl__error_from_win32(GetLastError());
+    return InitOnceExecuteOnce(&once, install, NULL, NULL) ? PL_OK : pl__error_from_win32(GetLastError());
+}
+
+int pl__interrupt_watch(pl__proactor *proactor)
+{
+    int result = pl__interrupt_install();
+    if (result < 0)
+        return result;
     AcquireSRWLockExclusive(&lock);
     if (!watcher) {
         watcher = proactor;

@@ -103,6 +103,7 @@ int pl__address_to_system(const pl_address *address, SOCKADDR_INET *system); /* 
 void pl__address_from_system(pl_address *address, const SOCKADDR *system);
 
 /* interrupt.c */
+int pl__interrupt_install(void); /* the console handler, which stays */
 int pl__interrupt_watch(pl__proactor *proactor);    /* PL_EBUSY: another proactor watches */
 void pl__interrupt_unwatch(pl__proactor *proactor); /* no matter whether it watches */
 
