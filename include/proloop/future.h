@@ -23,7 +23,8 @@ enum pl_future_state {
     PL_CANCELLED = 2
 };
 
-/** Makes a future with one reference. @param loop  NULL: the running loop. @return PL_OK, PL_ENOMEM, PL_ENOLOOP. */
+/** Makes a future with one reference. @param loop  NULL: the running loop. @return PL_OK, PL_ENOMEM, PL_ENOLOOP,
+ *  PL_EINVAL, PL_ECLOSED, PL_ETHREAD. */
 #define pl_future_create(...) pl_future_create_here(__VA_ARGS__, PL_HERE)
 PL_API int pl_future_create_here(pl_future **future, pl_loop *loop, const char *where);
 
@@ -65,7 +66,9 @@ PL_API int64_t pl_future_result(pl_future *future);
 /** Calls fn(arg) through the ready queue when the future is done (if it is already: in the next iteration).
  *  `callback` is the caller's memory, zeroed; pl_callback_cancel takes it back. It runs in a copy of the present
  *  context, or the one set for it (pl_callback_set_context).
- *  @return PL_OK; PL_EBUSY: the callback is in use, or the future is an operation's and has a waiter. */
+ *  @return PL_OK; PL_EBUSY: the callback is in use, or the future is an operation's and has a waiter; PL_ESTATE: the
+ *  future of an operation that was never started; PL_EINVAL, PL_ECLOSED: its loop is closed, PL_ETHREAD. A future that is
+ *  let go while pending, or at its loop's close, forgets its callbacks: they are not called, and their owners' again. */
 #define pl_future_add_done_callback(...) pl_future_add_done_callback_here(__VA_ARGS__, PL_HERE)
 PL_API int pl_future_add_done_callback_here(pl_future *future, pl_callback *callback, pl_callback_fn *fn, void *arg,
                                             const char *where);

@@ -90,7 +90,8 @@ typedef struct pl_condition {
 typedef int pl_predicate_fn(void *arg);
 
 /** Releases the lock, waits for a notification, and takes the lock again. Task call. The lock is held again when it
- *  returns, also with PL_ECANCELED: a cancel ends the wait for the notification, not the one for the lock after it.
+ *  returns, also with PL_ECANCELED: a cancel ends the wait for the notification, not the one for the lock after it: who holds the lock must not wait for
+ *  such a task, nor end without a release, or neither goes on, and the loop cannot be closed.
  *  What was waited for need not be so: look again, or use pl_condition_wait_until.
  *  @return PL_OK; PL_ECANCELED: no notification was used up; PL_ESTATE: the lock is not held; PL_EINVAL: others wait
  *  with another lock; PL_ENOTASK.   asyncio: wait. */

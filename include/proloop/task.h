@@ -78,7 +78,8 @@ PL_API size_t pl_all_tasks(pl_loop *loop, pl_task **tasks, size_t capacity);
  *  one ends at once, a task or an operation when it has ended.
  *  @return its result; PL_ECANCELED; PL_ENOTASK outside a task; PL_EINVAL: a future of another loop; PL_EDEADLOCK:
  *  its own task, or one that waits for it, as for the children of a group; PL_EBUSY: an operation's future that has
- *  a waiter. asyncio: await. */
+ *  a waiter; PL_ESTATE: that of one that was never started. An error that a cancel came before is not seen by this
+ *  task. asyncio: await. */
 PL_API int64_t pl_await(pl_future *future);
 
 /** pl_await(pl_task_future(task)). */
