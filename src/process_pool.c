@@ -310,7 +310,8 @@ static bool job_cancel(pl_future *future);
 static void job_destroy(pl_future *future);
 static void job_op_cancel(pl__op *op);
 
-static const pl__future_type job_future_type = {.cancel = job_cancel, .destroy = job_destroy, .keeps_result = true};
+static const pl__future_type job_future_type = {
+    .name = "process job", .cancel = job_cancel, .destroy = job_destroy, .keeps_result = true};
 static const pl__op_type job_op_type = {.name = "process job", .cancel = job_op_cancel};
 
 static job *job_of(pl_future *future)

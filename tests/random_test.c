@@ -1,9 +1,9 @@
-/* The scheduler under random use: tasks that spawn, await, cancel, time out, and use locks, queues, semaphores, events,
- * futures and groups, in an order that a seed decides.
+/* The scheduler under random use: tasks that spawn, await, cancel, time out, and use locks, conditions, queues,
+ * channels, semaphores, barriers, events, futures and groups, in an order that a seed decides.
  *
  * Up to ACTORS tasks act at the same time; one step is one call. The world keeps a plain model beside the library's
  * objects (who holds a lock, what is in a queue), which every step compares. It counts which call met which state of its
- * target, and a pair that never came up fails the case: the states are real ones, and each can be met by each call.
+ * target, goes on until each pair has come up, and fails if one never does: the states are real ones, and each can be met.
  * Whatever waits for ever is cancelled in the end by the main task, when nothing has happened for a while.
  */
 #include <inttypes.h>
@@ -19,15 +19,19 @@
 
 enum {
     STEPS = 100000,
+    STEPS_LIMIT = 4 * STEPS, /* until then each pair must have come up */
     ACTORS = 24,
     LOCKS = 3,
     QUEUES = 2,
     QUEUE_MAXIMUM = 2,
     SEMAPHORES = 2,
     EVENTS = 2,
+    CHANNELS = 2, /* of as many values as its number, twice */
+    CASES_MOST = 3,
+    PARTIES = 3, /* of the barrier */
     FUTURES = 4,
     SEMAPHORE_VALUE = 2,
-    ITEMS = STEPS + 1000,
+    ITEMS = (STEPS_LIMIT + 1000) * CASES_MOST,
     STEPS_MOST = 14, /* of an actor */
     DEPTH_MOST = 3,  /* of scopes in one another */
     IDLE_TURNS = 6   /* without a step, before somebody is cancelled */
@@ -49,13 +53,20 @@ enum {
     X(in_get)                                                                                                          \
     X(in_semaphore)                                                                                                    \
     X(in_event)                                                                                                        \
+    X(in_race)                                                                                                         \
+    X(in_as_completed)                                                                                                 \
+    X(in_condition)                                                                                                    \
+    X(in_barrier)                                                                                                      \
+    X(in_send)                                                                                                         \
+    X(in_receive)                                                                                                      \
+    X(in_select)                                                                                                       \
     X(ending_group)                                                                                                    \
     X(shielded)                                                                                                        \
     X(woken)                                                                                                           \
     X(finished)                                                                                                        \
     X(failed)                                                                                                          \
     X(cancelled)
-#define TASK_CALLS(X) X(cancel) X(await) X(shield) X(wait_for) X(gather) X(wait) X(uncancel)
+#define TASK_CALLS(X) X(cancel) X(await) X(shield) X(wait_for) X(gather) X(wait) X(race) X(as_completed) X(uncancel)
 
 #define FUTURE_STATES(X) X(pending) X(pending_awaited) X(with_result) X(with_error) X(cancelled)
 #define FUTURE_CALLS(X)  X(await) X(shield) X(wait_for) X(set_result) X(set_error) X(cancel)
@@ -72,6 +83,15 @@ enum {
 #define EVENT_STATES(X) X(set) X(clear) X(clear_wanted)
 #define EVENT_CALLS(X)  X(wait) X(set) X(clear)
 
+#define CONDITION_STATES(X) X(alone) X(waited_for)
+#define CONDITION_CALLS(X)  X(wait) X(wait_until) X(notify) X(notify_all)
+
+#define BARRIER_STATES(X) X(empty) X(filling) X(broken)
+#define BARRIER_CALLS(X)  X(wait) X(reset) X(abort)
+
+#define CHANNEL_STATES(X) X(empty) X(empty_wanted) X(between) X(full) X(full_wanted) X(closed)
+#define CHANNEL_CALLS(X)  X(send) X(receive) X(try_send) X(try_receive) X(select) X(close)
+
 #define GROUP_STATES(X) X(open_empty) X(open) X(aborting) X(ending) X(ending_aborted)
 #define GROUP_CALLS(X)  X(spawn) X(cancel)
 
@@ -87,6 +107,9 @@ enum {
     X(queue, QUEUE)                                                                                                    \
     X(semaphore, SEMAPHORE)                                                                                            \
     X(event, EVENT)                                                                                                    \
+    X(condition, CONDITION)                                                                                            \
+    X(barrier, BARRIER)                                                                                                \
+    X(channel, CHANNEL)                                                                                                \
     X(group, GROUP)                                                                                                    \
     X(timeout, TIMEOUT)
 
@@ -102,6 +125,12 @@ enum {
 #define SEMAPHORE_CALL(name)  semaphore_call_##name,
 #define EVENT_STATE(name)     event_##name,
 #define EVENT_CALL(name)      event_call_##name,
+#define CONDITION_STATE(name) condition_##name,
+#define CONDITION_CALL(name)  condition_call_##name,
+#define BARRIER_STATE(name)   barrier_##name,
+#define BARRIER_CALL(name)    barrier_call_##name,
+#define CHANNEL_STATE(name)   channel_##name,
+#define CHANNEL_CALL(name)    channel_call_##name,
 #define GROUP_STATE(name)     group_##name,
 #define GROUP_CALL(name)      group_call_##name,
 #define TIMEOUT_STATE(name)   timeout_##name,
@@ -114,6 +143,9 @@ enum {
     static const char *const kind##_call_names[] = {KIND##_CALLS(STATE_NAME)};                                         \
     static int kind##_pairs[kind##_calls][kind##_states];
 KINDS(DECLARE_KIND)
+
+#define COUNT_PAIRS(kind, KIND) +kind##_calls *kind##_states
+enum { PAIRS = 0 KINDS(COUNT_PAIRS) };
 
 /* --- The world ---------------------------------------------------------------------------------------------------- */
 
@@ -136,6 +168,7 @@ static struct world {
     pl_loop *loop;
     uint64_t seed, dice;
     int steps, steps_seen, idle;
+    int pairs; /* that came up */
     int alive;
     actor actors[ACTORS];
     pl_lock locks[LOCKS];
@@ -147,6 +180,12 @@ static struct world {
     pl_semaphore semaphores[SEMAPHORES];
     int64_t taken[SEMAPHORES];
     pl_event events[EVENTS];
+    pl_condition condition;
+    pl_lock guard;         /* with which it is waited for */
+    const actor *guardian; /* who holds that */
+    int notifications;     /* given and not used */
+    pl_barrier barrier;
+    pl_channel *channels[CHANNELS];
     pl_future *futures[FUTURES];
     bool stopping;
     bool broken;
@@ -169,13 +208,14 @@ static void check(bool holds, const char *rule, int64_t value)
 
 static void step(int *pair)
 {
-    ++*pair;
+    world.pairs += ++*pair == 1;
     world.steps++;
 }
 
 static bool is_over(void)
 {
-    return world.stopping || world.broken || world.steps >= STEPS;
+    bool enough = world.steps >= (world.pairs == PAIRS ? STEPS : STEPS_LIMIT);
+    return world.stopping || world.broken || enough;
 }
 
 static actor *any_actor(void)
@@ -249,6 +289,23 @@ static pl_duration some_limit(void)
     return below(2) ? PL_FOREVER : some_time();
 }
 
+static int64_t take_as_completed(actor *self, pl_awaited *items)
+{
+    int64_t waited;
+    pl_as_completed completed = {0};
+    pl_awaited *item = NULL;
+    int64_t rc = pl_as_completed_begin(&completed, items, 2, some_limit());
+    check(rc == PL_OK, "as_completed begins", rc);
+    for (int taken = 0; (rc = WAITING(self, task_in_as_completed, pl_as_completed_next(&completed, &item))) == 1;
+         taken++) {
+        bool is_one = (item == &items[0] || item == &items[1]) && taken < 2;
+        check(is_one && item->done && pl_future_state(item->future) != PL_PENDING, "each is given once, when done",
+              taken);
+    }
+    pl_as_completed_end(&completed);
+    return rc;
+}
+
 static int64_t act_on_task(actor *self)
 {
     int64_t waited;
@@ -281,6 +338,12 @@ static int64_t act_on_task(actor *self)
         break;
     case task_call_gather:
         rc = WAITING(self, task_in_gather, pl_gather(items, 2, below(2)));
+        break;
+    case task_call_race:
+        rc = WAITING(self, task_in_race, pl_race(items, 2, NULL));
+        break;
+    case task_call_as_completed:
+        rc = take_as_completed(self, items);
         break;
     default:
         rc = WAITING(self, task_in_wait, pl_wait(items, 2, below(3), some_limit()));
@@ -583,6 +646,203 @@ static int64_t act_on_event(actor *self)
     return rc;
 }
 
+static int is_lucky(void *arg)
+{
+    (void)arg;
+    return below(3) == 0 ? 7 : 0;
+}
+
+/* The guard is not held while the task waits, and held when it goes on, however that ends. */
+static int64_t wait_for_notification(actor *self, bool until)
+{
+    world.guardian = NULL;
+    self->in = task_in_condition;
+    int64_t waited = until ? pl_condition_wait_until(&world.condition, &world.guard, is_lucky, NULL)
+                           : pl_condition_wait(&world.condition, &world.guard);
+    self->in = task_ready;
+    check(!world.guardian && pl_lock_is_locked(&world.guard), "one has the guard after a wait", 0);
+    world.guardian = self;
+    check_world(self);
+    return waited;
+}
+
+/* Whoever waits for a notification must get the guard again, so nobody holds it while he waits for anything else. */
+static int64_t act_on_condition(actor *self)
+{
+    int64_t waited;
+    enum condition_call call = (enum condition_call)below(condition_calls);
+    int n = below(3);
+    want(self, &world.condition);
+    int64_t rc = check_result(WAITING(self, task_in_lock, pl_lock_acquire(&world.guard)), PL_OK, "acquire");
+    if (rc < 0)
+        return rc;
+    check(!world.guardian, "one has the guard", 0);
+    world.guardian = self;
+    step(&condition_pairs[call]
+                         [is_wanted(task_in_condition, &world.condition) ? condition_waited_for : condition_alone]);
+    switch (call) {
+    case condition_call_wait:
+        rc = check_result(wait_for_notification(self, false), PL_OK, "wait");
+        check(rc < 0 || world.notifications-- > 0, "a wait uses up a notification", rc);
+        break;
+    case condition_call_wait_until:
+        rc = check_result(wait_for_notification(self, true), PL_OK, "wait_until");
+        break;
+    case condition_call_notify:
+        check(pl_condition_notify(&world.condition, &world.guard, n) == PL_OK, "who holds the lock notifies", n);
+        world.notifications += n;
+        break;
+    default:
+        check(pl_condition_notify_all(&world.condition, &world.guard) == PL_OK, "notify_all", 0);
+        world.notifications += ACTORS;
+        break;
+    }
+    world.guardian = NULL;
+    check(pl_lock_release(&world.guard) == PL_OK, "who holds the guard releases it", 0);
+    return rc == PL_ECANCELED ? rc : 0;
+}
+
+static int64_t act_on_barrier(actor *self)
+{
+    int64_t waited, rc = 0;
+    int waiting = pl_barrier_waiting(&world.barrier);
+    enum barrier_state state = pl_barrier_is_broken(&world.barrier) ? barrier_broken
+                               : waiting > 0                        ? barrier_filling
+                                                                    : barrier_empty;
+    enum barrier_call call = (enum barrier_call)below(barrier_calls);
+    if (call != barrier_call_wait && state != barrier_broken && below(4))
+        return 0;
+    check(waiting >= 0 && waiting < PARTIES, "who waits at a barrier", waiting);
+    step(&barrier_pairs[call][state]);
+    switch (call) {
+    case barrier_call_wait:
+        rc = check_result(WAITING(self, task_in_barrier, pl_barrier_wait(&world.barrier)), PL_EBROKEN, "barrier");
+        check(rc < PARTIES, "the index at a barrier", rc);
+        break;
+    case barrier_call_reset:
+        check(pl_barrier_reset(&world.barrier) == PL_OK, "a barrier can be reset", state);
+        break;
+    default:
+        check(pl_barrier_abort(&world.barrier) == PL_OK, "a barrier can be aborted", state);
+        break;
+    }
+    return rc == PL_ECANCELED ? rc : 0;
+}
+
+/* --- Channels ----------------------------------------------------------------------------------------------------- */
+
+static void drop_value(void *value)
+{
+    item_becomes(*(uint32_t *)value, item_gone);
+}
+
+static void make_channel(int i)
+{
+    const pl_channel_options options = {.size = sizeof options, .loop = world.loop, .drop = drop_value};
+    pl_channel_unref(world.channels[i]);
+    check(pl_channel_create(&world.channels[i], sizeof(uint32_t), (size_t)i * 2, &options) == PL_OK,
+          "a channel can be made", i);
+}
+
+static enum channel_state state_of_channel(const pl_channel *channel)
+{
+    size_t size = pl_channel_size(channel), capacity = pl_channel_capacity(channel);
+    if (pl_channel_is_closed(channel))
+        return channel_closed;
+    if (is_wanted(task_in_receive, channel))
+        return channel_empty_wanted;
+    if (is_wanted(task_in_send, channel))
+        return channel_full_wanted;
+    return size == 0 ? channel_empty : size == capacity ? channel_full : channel_between;
+}
+
+static uint32_t new_item(void)
+{
+    world.items[++world.item] = item_offered;
+    return (uint32_t)world.item;
+}
+
+/* The receiver may have been quicker than we are to say that it was sent. */
+static void offered(uint32_t item, bool sent)
+{
+    if (!sent)
+        item_becomes(item, item_gone); /* nobody can have got it */
+    else if (world.items[item] == item_offered)
+        world.items[item] = item_put;
+}
+
+static int64_t select_some(actor *self)
+{
+    int64_t waited;
+    pl_select_case cases[CASES_MOST] = {{0}};
+    uint32_t values[CASES_MOST] = {0};
+    size_t count = (size_t)(1 + below(CASES_MOST));
+    for (size_t i = 0; i < count; i++) {
+        pl_channel *channel = world.channels[below(CHANNELS)];
+        bool sends = below(2);
+        values[i] = sends ? new_item() : 0;
+        cases[i] = sends ? pl_case_send(channel, &values[i]) : pl_case_receive(channel, &values[i]);
+    }
+    int64_t rc = WAITING(self, task_in_select, pl_select(cases, count, some_limit()));
+    check(rc < (int64_t)count, "the index of a select", rc);
+    for (size_t i = 0; i < count; i++) {
+        bool happened = rc == (int64_t)i && cases[i].result == PL_OK;
+        check(rc != (int64_t)i || happened || cases[i].result == PL_ECLOSED, "the result of a case", cases[i].result);
+        if (cases[i].kind == PL_CASE_SEND)
+            offered(values[i], happened);
+        else if (happened)
+            item_becomes(values[i], item_gone);
+        else
+            check(values[i] == 0, "a case that did not happen writes nothing", values[i]);
+    }
+    return check_result(rc, PL_ETIMEDOUT, "select");
+}
+
+static int64_t act_on_channel(actor *self)
+{
+    int64_t waited, rc = 0;
+    int i = below(CHANNELS);
+    if (pl_channel_is_closed(world.channels[i]) && below(2))
+        make_channel(i);
+    pl_channel *channel = world.channels[i]; /* who waits holds it */
+    enum channel_state state = state_of_channel(channel);
+    enum channel_call call = (enum channel_call)below(channel_calls);
+    if (call == channel_call_close && below(4))
+        return 0;
+    uint32_t value = call == channel_call_send || call == channel_call_try_send ? new_item() : 0;
+    step(&channel_pairs[call][state]);
+    want(self, channel);
+    switch (call) {
+    case channel_call_send:
+        rc = check_result(WAITING(self, task_in_send, pl_channel_send(channel, &value)), PL_ECLOSED, "send");
+        offered(value, rc == PL_OK);
+        break;
+    case channel_call_receive:
+        rc = check_result(WAITING(self, task_in_receive, pl_channel_receive(channel, &value)), PL_ECLOSED, "receive");
+        if (rc == PL_OK)
+            item_becomes(value, item_gone);
+        break;
+    case channel_call_try_send:
+        rc =
+            check_result(pl_channel_try_send(channel, &value), state == channel_closed ? PL_ECLOSED : PL_EFULL, "send");
+        offered(value, rc == PL_OK);
+        break;
+    case channel_call_try_receive:
+        rc = check_result(pl_channel_try_receive(channel, &value), state == channel_closed ? PL_ECLOSED : PL_EEMPTY,
+                          "receive");
+        if (rc == PL_OK)
+            item_becomes(value, item_gone);
+        break;
+    case channel_call_select:
+        rc = select_some(self);
+        break;
+    default:
+        check(pl_channel_close(channel) == PL_OK, "a channel can be closed", state);
+        break;
+    }
+    return rc == PL_ECANCELED ? rc : 0;
+}
+
 /* --- Scopes ------------------------------------------------------------------------------------------------------- */
 
 static int64_t act(actor *self);
@@ -733,9 +993,9 @@ static int64_t act_in_group(actor *self)
 
 static int64_t act(actor *self)
 {
-    static int64_t (*const simple[])(actor *) = {act_on_task,      act_on_task,  act_on_future,
-                                                 act_on_time,      act_on_lock,  act_on_queue,
-                                                 act_on_semaphore, act_on_event, act_on_group};
+    static int64_t (*const simple[])(actor *) = {
+        act_on_task,  act_on_task,  act_on_future,    act_on_time,    act_on_lock,    act_on_queue,  act_on_semaphore,
+        act_on_event, act_on_group, act_on_condition, act_on_barrier, act_on_channel, act_on_channel};
     static int64_t (*const scopes[])(actor *) = {act_in_timeout, act_in_group, act_in_group, act_shielded};
     enum { SIMPLE = sizeof simple / sizeof simple[0], SCOPES = sizeof scopes / sizeof scopes[0] };
     int chosen = below(self->depth < DEPTH_MOST ? SIMPLE + SCOPES : SIMPLE);
@@ -795,6 +1055,9 @@ static void make_world(void)
         check(pl_semaphore_init(&world.semaphores[i], SEMAPHORE_VALUE, SEMAPHORE_VALUE) == PL_OK, "init", i);
     for (int i = 0; i < FUTURES; i++)
         check(pl_future_create(&world.futures[i], NULL) == PL_OK, "a future can be made", i);
+    for (int i = 0; i < CHANNELS; i++)
+        make_channel(i);
+    check(pl_barrier_init(&world.barrier, PARTIES) == PL_OK, "init", PARTIES);
 }
 
 /* Whatever still waits gets what it waits for, or is cancelled. */
@@ -821,6 +1084,9 @@ static void check_what_is_left(void)
               "in the end a semaphore has what was not taken", i);
     for (int i = 0; i < QUEUES; i++)
         pl_queue_end(&world.queues[i]);
+    for (int i = 0; i < CHANNELS; i++)
+        pl_channel_unref(world.channels[i]); /* the last one: it drops what is left */
+    check(pl_barrier_waiting(&world.barrier) == 0, "in the end nobody is at the barrier", 0);
     for (int i = 1; i <= world.item; i++)
         check(world.items[i] == item_gone, "no item is lost", i);
     check(pl_task_cancelling(pl_task_current()) == 0, "nobody cancelled the main task", 0);
