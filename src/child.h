@@ -38,7 +38,7 @@ bool pl__child_attach(pl__child *parent, const char *option);
 bool pl__child_write(pl__child *child, const void *data, size_t size);
 bool pl__child_read(pl__child *child, void *data, size_t size);
 
-/* Whether it has gone, as far as one can see without waiting. */
+/* Whether it has gone, or sends what it was not asked for, as far as one can see without waiting. */
 bool pl__child_has_gone(pl__child *child);
 
 /* Ends it at once; who reads from it or writes to it gets false. */

@@ -394,13 +394,6 @@ static int64_t believe_nothing(void *arg)
 {
     const uint64_t mark = UINT64_C(0x706c2d616e732d31);
     crew *c = arg;
-    pl_process_answer *answer = NULL;
-    const head right = {mark, 12, 0};
-    CHECK_EQ_INT(pl_process_call(c->pool, "babble", &right, sizeof right, &answer),
-                 12); /* what the others differ from */
-    pl_process_answer_free(answer);
-    c->pool =
-        (pl_process_pool_unref(c->pool), new_pool((pl_process_pool_options){.workers = 1, .message_limit = 1000}));
     CHECK_EQ_INT(send_head(c, mark + 1, 12, 0), PL_EBROKEN);
     CHECK_EQ_INT(send_head(c, mark, 12, 1001), PL_EBROKEN);
     CHECK_EQ_INT(send_head(c, mark, 12, UINT64_C(1) << 62), PL_EBROKEN);
@@ -412,7 +405,46 @@ static int64_t believe_nothing(void *arg)
 
 TEST_CASE(an_answer_that_no_worker_gives_is_not_believed)
 {
-    run_crew(t, pool_of(1), believe_nothing);
+    run_crew(t, new_pool((pl_process_pool_options){.workers = 1, .message_limit = 1000}), believe_nothing);
+}
+
+/* A right answer, from a process that does not listen any more. */
+static void answer_and_block(crew *c, size_t too_many)
+{
+    const head right = {UINT64_C(0x706c2d616e732d31), 12, 0};
+    char data[sizeof(head) + 1] = {0};
+    memcpy(data, &right, sizeof right);
+    CHECK_EQ_INT(pl_process_call(c->pool, "babble", data, sizeof right + too_many, NULL), 12);
+}
+
+static int64_t say_too_much(void *arg)
+{
+    crew *c = arg;
+    answer_and_block(c, 1);
+    CHECK(call(c, "identity") > 0);
+    CHECK_EQ_INT(pl_process_pool_restarts(c->pool), 1);
+    return PL_OK;
+}
+
+TEST_CASE(a_process_that_says_more_than_it_was_asked_is_replaced)
+{
+    run_crew(t, pool_of(1), say_too_much);
+}
+
+static int64_t stay_for_ever(void *arg)
+{
+    crew *c = arg;
+    int64_t worker = call(c, "identity");
+    answer_and_block(c, 0);
+    CHECK(process_is_alive((uint64_t)worker));
+    CHECK_EQ_INT(pl_process_pool_shutdown(c->pool, PL_FOREVER), PL_OK); /* no job runs, as far as the pool knows */
+    CHECK(!process_is_alive((uint64_t)worker));
+    return PL_OK;
+}
+
+TEST_CASE(a_process_that_does_not_exit_by_itself_is_killed_in_the_end)
+{
+    run_crew(t, pool_of(1), stay_for_ever);
 }
 
 static int64_t nest(void *arg)
@@ -973,25 +1005,24 @@ TEST_CASE(a_pool_that_two_threads_end_while_jobs_run_ends_each_job_once)
     run_crew(t, pool_of(2), end_from_threads);
 }
 
-TEST_SUITE(process_pool, TEST_BACKENDS_ALL, CASE(a_call_gives_the_functions_result_and_its_bytes),
-           CASE(input_and_answer_are_aligned_for_numbers), CASE(more_bytes_than_a_pipe_holds_go_both_ways),
-           CASE(an_answer_over_the_limit_fails_its_job_alone), CASE(an_error_of_the_function_is_the_jobs),
-           CASE(wrong_arguments_are_refused_and_start_nothing), CASE(a_job_is_of_the_running_loop_and_a_call_of_a_task),
-           CASE(wrong_options_make_no_pool), CASE(a_crash_fails_its_job_and_the_next_gets_a_fresh_process),
-           CASE(a_process_that_ends_while_it_has_no_job_costs_none),
-           CASE(a_process_is_replaced_after_the_jobs_it_may_have), CASE(an_answer_that_no_worker_gives_is_not_believed),
-           CASE(a_worker_may_run_a_loop_but_make_no_pool), CASE(a_worker_inherits_no_handle_and_no_input),
-           CASE(ctrl_c_does_not_end_a_worker), CASE(jobs_of_one_worker_end_in_the_order_they_were_submitted),
-           CASE(a_job_goes_on_without_a_future_and_its_error_is_reported),
-           CASE(each_of_many_jobs_ends_once_with_its_own_result_while_some_crash),
-           CASE(as_many_jobs_run_at_a_time_as_there_are_workers), CASE(a_full_queue_refuses_jobs_until_there_is_room),
-           CASE(a_queued_job_is_taken_back_at_once), CASE(a_cancelled_call_ends_when_its_process_is_gone),
-           CASE(a_cancel_that_comes_after_the_answer_loses_nothing),
-           CASE(a_cancel_while_the_process_starts_ends_the_job_once), CASE(a_call_in_a_cancelled_scope_starts_nothing),
-           CASE(a_pool_that_was_ended_takes_no_jobs_and_has_no_processes),
-           CASE(an_ended_pool_kills_what_runs_after_the_limit_and_begins_nothing),
-           CASE(an_ended_pool_waits_for_what_runs), CASE(the_last_reference_ends_the_pool_and_its_jobs),
-           CASE(a_loop_that_is_closed_cancels_its_jobs),
-           CASE(a_loop_that_is_closed_cancels_the_tasks_that_wait_for_jobs),
-           CASE(loops_of_several_threads_share_a_pool),
-           CASE(a_pool_that_two_threads_end_while_jobs_run_ends_each_job_once))
+TEST_SUITE(
+    process_pool, TEST_BACKENDS_ALL, CASE(a_call_gives_the_functions_result_and_its_bytes),
+    CASE(input_and_answer_are_aligned_for_numbers), CASE(more_bytes_than_a_pipe_holds_go_both_ways),
+    CASE(an_answer_over_the_limit_fails_its_job_alone), CASE(an_error_of_the_function_is_the_jobs),
+    CASE(wrong_arguments_are_refused_and_start_nothing), CASE(a_job_is_of_the_running_loop_and_a_call_of_a_task),
+    CASE(wrong_options_make_no_pool), CASE(a_crash_fails_its_job_and_the_next_gets_a_fresh_process),
+    CASE(a_process_that_ends_while_it_has_no_job_costs_none), CASE(a_process_is_replaced_after_the_jobs_it_may_have),
+    CASE(an_answer_that_no_worker_gives_is_not_believed), CASE(a_process_that_says_more_than_it_was_asked_is_replaced),
+    CASE(a_process_that_does_not_exit_by_itself_is_killed_in_the_end), CASE(a_worker_may_run_a_loop_but_make_no_pool),
+    CASE(a_worker_inherits_no_handle_and_no_input), CASE(ctrl_c_does_not_end_a_worker),
+    CASE(jobs_of_one_worker_end_in_the_order_they_were_submitted),
+    CASE(a_job_goes_on_without_a_future_and_its_error_is_reported),
+    CASE(each_of_many_jobs_ends_once_with_its_own_result_while_some_crash),
+    CASE(as_many_jobs_run_at_a_time_as_there_are_workers), CASE(a_full_queue_refuses_jobs_until_there_is_room),
+    CASE(a_queued_job_is_taken_back_at_once), CASE(a_cancelled_call_ends_when_its_process_is_gone),
+    CASE(a_cancel_that_comes_after_the_answer_loses_nothing), CASE(a_cancel_while_the_process_starts_ends_the_job_once),
+    CASE(a_call_in_a_cancelled_scope_starts_nothing), CASE(a_pool_that_was_ended_takes_no_jobs_and_has_no_processes),
+    CASE(an_ended_pool_kills_what_runs_after_the_limit_and_begins_nothing), CASE(an_ended_pool_waits_for_what_runs),
+    CASE(the_last_reference_ends_the_pool_and_its_jobs), CASE(a_loop_that_is_closed_cancels_its_jobs),
+    CASE(a_loop_that_is_closed_cancels_the_tasks_that_wait_for_jobs), CASE(loops_of_several_threads_share_a_pool),
+    CASE(a_pool_that_two_threads_end_while_jobs_run_ends_each_job_once))

@@ -238,7 +238,7 @@ bool pl__child_read(pl__child *opaque, void *data, size_t size)
 
 bool pl__child_has_gone(pl__child *opaque)
 {
-    char byte; /* nobody sends any without being asked */
+    char byte; /* that nobody should have sent */
     ssize_t got = recv(child_of(opaque)->socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
     return got >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
 }

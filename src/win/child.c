@@ -284,7 +284,10 @@ bool pl__child_read(pl__child *opaque, void *data, size_t size)
 
 bool pl__child_has_gone(pl__child *opaque)
 {
-    return WaitForSingleObject(child_of(opaque)->process, 0) == WAIT_OBJECT_0;
+    const child *it = child_of(opaque);
+    DWORD unasked = 0; /* bytes that nobody should have sent */
+    return WaitForSingleObject(it->process, 0) == WAIT_OBJECT_0 ||
+           !PeekNamedPipe(it->reading, NULL, 0, NULL, &unasked, NULL) || unasked > 0;
 }
 
 /* --- Ending ------------------------------------------------------------------------------------------------------- */
