@@ -23,9 +23,6 @@ typedef union pl__child {
 /* Notes how this program was called, for systems that cannot tell its executable. */
 void pl__child_remember_program(const char *program);
 
-/* How many children make sense: the number of processors. */
-size_t pl__child_processors(void);
-
 /* PL_OK or why there is none. */
 int pl__child_start(pl__child *child);
 

@@ -586,7 +586,7 @@ int pl_process_pool_create(pl_process_pool **pool, const pl_process_pool_options
     pl_process_pool *made = pl__allocate_zeroed(sizeof *made);
     if (!made)
         return PL_ENOMEM;
-    made->worker_count = count_or(options->workers, pl__child_processors());
+    made->worker_count = count_or(options->workers, pl__processor_count());
     made->message_limit = count_or(options->message_limit, MESSAGE_LIMIT);
     made->queue_limit = options->queue_limit;
     made->jobs_per_process = options->jobs_per_process;

@@ -134,7 +134,7 @@ static int64_t await_next(void *arg)
 {
     listening *l = arg;
     pl_task *next = NULL;
-    char name[16];
+    char name[24];
     pl_task_options options = {.size = sizeof options, .name = name};
     int depth = l->f.counts[0]++;
     int64_t result;

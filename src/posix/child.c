@@ -63,20 +63,21 @@ void pl__child_remember_program(const char *name)
         (void)snprintf(program, sizeof program, "%s", name ? name : "");
 }
 
-/* The file to run. The link names the very file that runs, even if another one has its path by now. */
-static const char *executable(void)
+/* The file to run. If it lies no longer where it did (its text then ends with " (deleted)") the link itself still leads to
+ * it. Else its path is better: a tool that runs programs on a processor of its own, such as Valgrind, gives the program's
+ * path as the link's text, but the link leads to the tool. */
+static const char *executable(char path[PATH_MAX])
 {
 #if defined(__linux__)
-    if (access("/proc/self/exe", X_OK) == 0)
-        return "/proc/self/exe";
+    ssize_t size = readlink("/proc/self/exe", path, PATH_MAX - 1);
+    if (size > 0) {
+        path[size] = '\0';
+        return access(path, X_OK) == 0 ? path : "/proc/self/exe";
+    }
+#else
+    PL__UNUSED(path);
 #endif
     return program;
-}
-
-size_t pl__child_processors(void)
-{
-    long count = sysconf(_SC_NPROCESSORS_ONLN);
-    return count > 0 ? (size_t)count : 1;
 }
 
 /* --- Starting ----------------------------------------------------------------------------------------------------- */
@@ -145,6 +146,7 @@ static int spawn(pid_t *process, int socket)
 {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
+    char path[PATH_MAX];
     char option[] = PL__CHILD_OPTION OURS_TEXT;
     char *arguments[] = {program, option, NULL};
     int error = posix_spawn_file_actions_init(&actions);
@@ -159,7 +161,7 @@ static int spawn(pid_t *process, int socket)
     if (!error)
         error = set_attributes(&attributes);
     if (!error)
-        error = posix_spawnp(process, executable(), &actions, &attributes, arguments, environ);
+        error = posix_spawnp(process, executable(path), &actions, &attributes, arguments, environ);
     (void)posix_spawnattr_destroy(&attributes);
     (void)posix_spawn_file_actions_destroy(&actions);
     return error;

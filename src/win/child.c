@@ -60,12 +60,6 @@ void pl__child_remember_program(const char *program)
     PL__UNUSED(program); /* the system knows */
 }
 
-size_t pl__child_processors(void)
-{
-    DWORD count = GetActiveProcessorCount(ALL_PROCESSOR_GROUPS);
-    return count > 0 ? count : 1;
-}
-
 /* --- What the child inherits -------------------------------------------------------------------------------------- */
 
 enum { STANDARD_INPUT, STANDARD_OUTPUT, STANDARD_ERROR, READING, WRITING, INHERITED };
