@@ -26,7 +26,7 @@ struct request {
 
 static int64_t seconds = 30;
 static pl_loop_thread *worker;
-static volatile sig_atomic_t interrupted;
+static volatile int interrupted; /* sig_atomic_t is an int wherever there is one */
 
 static int run_commands(void);
 static bool run_command(char *line);

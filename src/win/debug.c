@@ -1,11 +1,11 @@
 /* debug.c: the stack of the present thread, for reports. Names of functions are in the program's database, if anywhere: an
  * address in a module is enough for a debugger to find them. */
-#include "../debug.h"
+#include "system.h" /* first: a compiler's own header of atomic operations, which others include, disturbs it */
 
 #include <stdio.h>
 #include <string.h>
 
-#include "system.h"
+#include "../debug.h"
 
 PL__NOINLINE size_t pl__stack_capture(void **frames, size_t capacity, size_t skip)
 {

@@ -1,8 +1,8 @@
 /* dump.c: Ctrl-Break asks for a dump. The console handler (interrupt.c) looks for loops in debug mode before it takes
  * Ctrl-Break for an interrupt, so all there is to do is to have it installed. */
-#include "../dump.h"
+#include "system.h" /* first: a compiler's own header of atomic operations, which others include, disturbs it */
 
-#include "system.h"
+#include "../dump.h"
 
 int pl__dump_key_watch(void)
 {

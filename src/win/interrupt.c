@@ -15,8 +15,9 @@
  * The handler is installed once and stays: the system may hold its list of handlers locked while one runs, so
  * taking ours out of it could wait for a handler that in turn waits for us.
  */
+#include "system.h" /* first: a compiler's own header of atomic operations, which others include, disturbs it */
+
 #include "../dump.h"
-#include "system.h"
 
 /* How long the handler stays after the watch was taken back: the rest of main() runs then, and returning
  * would cut it off. The process that has ended ends the handler too. */

@@ -35,6 +35,9 @@
 #define FILE_SKIP_COMPLETION_PORT_ON_SUCCESS 1
 #define FILE_SKIP_SET_EVENT_ON_HANDLE        2
 #endif
+#if defined(__WINE_WINBASE_H)
+NTSYSAPI USHORT WINAPI RtlCaptureStackBackTrace(ULONG, ULONG, PVOID *, PULONG);
+#endif
 #if !defined(IsReparseTagNameSurrogate)
 #define IsReparseTagNameSurrogate(tag) (((tag)&0x20000000) != 0)
 #endif
