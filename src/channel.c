@@ -158,7 +158,8 @@ static void select_timed_out(void *arg)
     select_finish(arg, PL_ETIMEDOUT);
 }
 
-static const pl__future_type select_type = {.name = "channels", .cancel = select_cancel, .one_waiter = true, .keeps_result = true};
+static const pl__future_type select_type = {
+    .name = "channels", .cancel = select_cancel, .one_waiter = true, .keeps_result = true};
 
 static int select_wait(pl_task *task, pl_select_case *cases, size_t count, pl_duration limit)
 {

@@ -16,16 +16,16 @@
 #define PL__PRINTF(a, b)
 #define PL__FALLTHROUGH ((void)0)
 #else
-#define PL__NOINLINE     __attribute__((noinline))
-#define PL__NORETURN     __attribute__((noreturn, cold))
-#define PL__LIKELY(x)    __builtin_expect(!!(x), 1)
-#define PL__UNLIKELY(x)  __builtin_expect(!!(x), 0)
+#define PL__NOINLINE    __attribute__((noinline))
+#define PL__NORETURN    __attribute__((noreturn, cold))
+#define PL__LIKELY(x)   __builtin_expect(!!(x), 1)
+#define PL__UNLIKELY(x) __builtin_expect(!!(x), 0)
 #if defined(__MINGW32__) && !defined(__clang__) /* whose printf is the one of C, unlike what its compiler thinks */
 #define PL__PRINTF(a, b) __attribute__((format(gnu_printf, a, b)))
 #else
 #define PL__PRINTF(a, b) __attribute__((format(printf, a, b)))
 #endif
-#define PL__FALLTHROUGH  __attribute__((fallthrough))
+#define PL__FALLTHROUGH __attribute__((fallthrough))
 #endif
 
 /* For a function that reads a thread-local variable: each call must really be made and really look, because

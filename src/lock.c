@@ -20,7 +20,8 @@ static bool never_cancel(pl_future *future)
 }
 
 static const pl__future_type acquire_type = {.name = "lock", .cancel = pl__waiter_cancel, .one_waiter = true};
-static const pl__future_type reacquire_type = {.name = "lock of a condition", .cancel = never_cancel, .one_waiter = true};
+static const pl__future_type reacquire_type = {
+    .name = "lock of a condition", .cancel = never_cancel, .one_waiter = true};
 
 int pl__lock_check(const pl__lock *lock)
 {

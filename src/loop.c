@@ -596,21 +596,22 @@ int pl_loop_close(pl_loop *loop)
 
 /* --- Reports ------------------------------------------------------------------------------------------------------ */
 
+/* In one piece: other threads may write there too. Without a part its text is empty. */
 static void print_report(const pl_report *report)
 {
-    (void)fprintf(stderr, "proloop: %s", report->message ? report->message : "(no message)");
+    char error[160] = "", system_error[32] = "", task[PL__TASK_NAME_SIZE * 4 + 8] = "", name[PL__TASK_NAME_SIZE * 4];
     if (report->error)
-        (void)fprintf(stderr, ": %s (%s)", pl_error_text(report->error), pl_error_name(report->error));
+        (void)snprintf(error, sizeof error, ": %s (%s)", pl_error_text(report->error), pl_error_name(report->error));
     if (report->system_error)
-        (void)fprintf(stderr, ", system error %ld", (long)report->system_error);
+        (void)snprintf(system_error, sizeof system_error, ", system error %ld", (long)report->system_error);
     if (report->task) {
-        char name[PL__TASK_NAME_SIZE * 4];
         pl__printable(name, sizeof name, report->task);
-        (void)fprintf(stderr, ", task %s", name);
+        (void)snprintf(task, sizeof task, ", task %s", name);
     }
-    if (report->where)
-        (void)fprintf(stderr, ", begun at %s", report->where);
-    (void)fprintf(stderr, "\n%s%s", report->stack ? "  made at\n" : "", report->stack ? report->stack : "");
+    (void)fprintf(stderr, "proloop: %s%s%s%s%s%s\n%s%s", report->message ? report->message : "(no message)", error,
+                  system_error, task, report->where ? ", begun at " : "", report->where ? report->where : "",
+                  report->stack ? "  made at\n" : "", report->stack ? report->stack : "");
+    (void)fflush(stderr);
 }
 
 int pl_loop_set_switch_hook(pl_loop *loop, pl_switch_fn *hook, void *arg)

@@ -121,7 +121,7 @@ static int64_t run_verdict(const pl_runner *runner, int64_t result)
     return interrupted ? PL_EINTERRUPTED : result;
 }
 
-static int64_t run_main(pl_runner *runner, pl_task_fn *fn, void *arg)
+static int64_t run_main(pl_runner *runner, pl_task_fn *fn, void *arg, const char *where)
 {
     int checked = runner_check(runner);
     if (checked < 0)
@@ -129,7 +129,7 @@ static int64_t run_main(pl_runner *runner, pl_task_fn *fn, void *arg)
     pl_task *main;
     const pl_task_options options = {
         .size = sizeof options, .loop = runner->loop, .name = "main", .context = runner->context};
-    int64_t result = pl_spawn(&main, fn, arg, &options);
+    int64_t result = pl_spawn_here(&main, fn, arg, &options, where);
     if (result < 0)
         return result;
     runner->interrupted = false;
@@ -145,7 +145,7 @@ static int64_t run_main(pl_runner *runner, pl_task_fn *fn, void *arg)
     return result;
 }
 
-int64_t pl_runner_run(pl_runner *runner, pl_task_fn *fn, void *arg)
+int64_t pl_runner_run_here(pl_runner *runner, pl_task_fn *fn, void *arg, const char *where)
 {
     if (!runner || !fn)
         return PL_EINVAL;
@@ -154,7 +154,7 @@ int64_t pl_runner_run(pl_runner *runner, pl_task_fn *fn, void *arg)
     int prepared = runner_prepare(runner);
     if (prepared < 0)
         return prepared;
-    return run_main(runner, fn, arg);
+    return run_main(runner, fn, arg, where);
 }
 
 int pl_runner_loop(pl_runner *runner, pl_loop **loop)
@@ -281,7 +281,7 @@ int pl_runner_create(pl_runner **runner, const pl_run_options *options)
     return PL_OK;
 }
 
-int64_t pl_run(pl_task_fn *fn, void *arg, const pl_run_options *options)
+int64_t pl_run_here(pl_task_fn *fn, void *arg, const pl_run_options *options, const char *where)
 {
     pl_runner runner;
     int64_t result = fn ? runner_init(&runner, options) : PL_EINVAL;
@@ -292,7 +292,7 @@ int64_t pl_run(pl_task_fn *fn, void *arg, const pl_run_options *options)
     result = runner_prepare(&runner);
     if (result < 0)
         return result;
-    result = run_main(&runner, fn, arg);
+    result = run_main(&runner, fn, arg, where);
     (void)runner_shut_down(&runner); /* a second Ctrl-C still ends the program meanwhile */
     runner_clear(&runner);
     return result;

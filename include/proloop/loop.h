@@ -56,7 +56,7 @@ typedef struct pl_loop_options {
 } pl_loop_options;
 
 /* A number that changes when the layout of the structs in these headers does: the library checks it. */
-#define PL_ABI 1
+#define PL_ABI 2
 
 /** Makes a loop. Any thread; it is bound to the thread that first runs it.
  *  @param options  NULL: defaults

@@ -28,7 +28,8 @@ typedef struct pl_run_options {
  *  @return the main task's result; PL_EINTERRUPTED if it ended with PL_ECANCELED because of Ctrl-C and had no cancel of
  *  its own (pl_task_cancelling); PL_EBUSY if a loop is running in this thread, or the error that kept the loop or the task
  *  from being made.   asyncio: asyncio.run. */
-PL_API int64_t pl_run(pl_task_fn *fn, void *arg, const pl_run_options *options);
+#define pl_run(...) pl_run_here(__VA_ARGS__, PL_HERE)
+PL_API int64_t pl_run_here(pl_task_fn *fn, void *arg, const pl_run_options *options, const char *where);
 
 /** A loop for several runs, one after another, which share it and its context: a test's steps, the lines of a console, a
  *  blocking program that calls tasks now and then. asyncio: asyncio.Runner. */
@@ -46,7 +47,8 @@ PL_API int pl_runner_create(pl_runner **runner, const pl_run_options *options);
  *  calls. One that came too late for a run to see it cancels the next one: fn then does not run.
  *  @return as pl_run; PL_ESTOPPED: pl_loop_stop came first, the main task goes on in the next run; PL_ECLOSED: the loop
  *  was closed; PL_ETHREAD: it belongs to another thread.   asyncio: Runner.run. */
-PL_API int64_t pl_runner_run(pl_runner *runner, pl_task_fn *fn, void *arg);
+#define pl_runner_run(...) pl_runner_run_here(__VA_ARGS__, PL_HERE)
+PL_API int64_t pl_runner_run_here(pl_runner *runner, pl_task_fn *fn, void *arg, const char *where);
 
 /** The runner's loop, made now if this is the first use.
  *  @return PL_OK; PL_EINVAL, PL_ECLOSED, or the error that kept it from being made.   asyncio: Runner.get_loop. */
