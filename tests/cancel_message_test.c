@@ -4,18 +4,6 @@
 #include "fixture.h"
 #include "harness.h"
 
-/* A case whose body is a task. */
-#define MESSAGE_CASE(name)                                                                                             \
-    static int64_t name##_task(void *arg);                                                                             \
-    TEST_CASE(name)                                                                                                    \
-    {                                                                                                                  \
-        fixture f;                                                                                                     \
-        REQUIRE(fixture_open(&f, t));                                                                                  \
-        CHECK_EQ_INT(run_task(&f, name##_task, &f), 0);                                                                \
-        fixture_close(&f);                                                                                             \
-    }                                                                                                                  \
-    static int64_t name##_task(void *arg)
-
 static void note_message(fixture *f)
 {
     note(f, pl_cancel_message() ? pl_cancel_message() : "none");
@@ -57,7 +45,7 @@ static const char *message_of(const fixture *f, int slot)
 }
 
 /* test_future_cancel_message_getter. */
-MESSAGE_CASE(a_future_keeps_the_message_it_was_cancelled_with)
+FIXTURE_CASE(a_future_keeps_the_message_it_was_cancelled_with)
 {
     fixture *f = arg;
     new_future(f, 0);
@@ -71,7 +59,7 @@ MESSAGE_CASE(a_future_keeps_the_message_it_was_cancelled_with)
     return 0;
 }
 
-MESSAGE_CASE(a_future_cancelled_without_a_message_has_none)
+FIXTURE_CASE(a_future_cancelled_without_a_message_has_none)
 {
     fixture *f = arg;
     new_future(f, 0);
@@ -81,7 +69,7 @@ MESSAGE_CASE(a_future_cancelled_without_a_message_has_none)
 }
 
 /* test_cancel_with_message_then_future_result. */
-MESSAGE_CASE(who_awaits_a_cancelled_future_gets_its_message)
+FIXTURE_CASE(who_awaits_a_cancelled_future_gets_its_message)
 {
     fixture *f = arg;
     new_future(f, 0);
@@ -96,7 +84,7 @@ MESSAGE_CASE(who_awaits_a_cancelled_future_gets_its_message)
 }
 
 /* test_cancel_with_message_before_starting_task. */
-MESSAGE_CASE(a_task_cancelled_before_its_first_step_has_the_message)
+FIXTURE_CASE(a_task_cancelled_before_its_first_step_has_the_message)
 {
     fixture *f = arg;
     start_slot(f, 0, sleep_and_note);
@@ -108,7 +96,7 @@ MESSAGE_CASE(a_task_cancelled_before_its_first_step_has_the_message)
 }
 
 /* test_cancel_with_message_then_future_exception: the task waits when it is cancelled. */
-MESSAGE_CASE(the_message_goes_to_the_wait_that_is_cancelled)
+FIXTURE_CASE(the_message_goes_to_the_wait_that_is_cancelled)
 {
     fixture *f = arg;
     start_slot(f, 0, sleep_and_note);
@@ -119,7 +107,7 @@ MESSAGE_CASE(the_message_goes_to_the_wait_that_is_cancelled)
     return 0;
 }
 
-MESSAGE_CASE(the_message_waits_with_the_edge_for_the_next_wait)
+FIXTURE_CASE(the_message_waits_with_the_edge_for_the_next_wait)
 {
     fixture *f = arg;
     start_slot(f, 0, yield_and_note);
@@ -131,7 +119,7 @@ MESSAGE_CASE(the_message_waits_with_the_edge_for_the_next_wait)
 }
 
 /* test_cancelling_nested: down a chain of tasks, and up again. */
-MESSAGE_CASE(the_message_goes_down_a_chain_of_tasks_and_up_again)
+FIXTURE_CASE(the_message_goes_down_a_chain_of_tasks_and_up_again)
 {
     fixture *f = arg;
     start_slot(f, 0, sleep_and_note);
@@ -146,7 +134,7 @@ MESSAGE_CASE(the_message_goes_down_a_chain_of_tasks_and_up_again)
 }
 
 /* test_cancel_with_message_and_a_second_cancel: the last one counts. */
-MESSAGE_CASE(of_several_messages_for_one_edge_the_last_one_counts)
+FIXTURE_CASE(of_several_messages_for_one_edge_the_last_one_counts)
 {
     fixture *f = arg;
     start_slot(f, 0, yield_and_note);
@@ -168,7 +156,7 @@ static int64_t swallow_then_wait_again(void *arg)
     return 5;
 }
 
-MESSAGE_CASE(a_cancel_without_a_message_does_not_show_an_earlier_one)
+FIXTURE_CASE(a_cancel_without_a_message_does_not_show_an_earlier_one)
 {
     fixture *f = arg;
     start_slot(f, 0, swallow_then_wait_again);
@@ -183,7 +171,7 @@ MESSAGE_CASE(a_cancel_without_a_message_does_not_show_an_earlier_one)
     return 0;
 }
 
-MESSAGE_CASE(the_cancel_of_a_scope_has_no_message)
+FIXTURE_CASE(the_cancel_of_a_scope_has_no_message)
 {
     fixture *f = arg;
     pl_timeout limit = {0};

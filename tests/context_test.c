@@ -6,18 +6,6 @@
 #include "harness.h"
 #include "threads.h"
 
-/* A case whose body is a task. */
-#define CONTEXT_CASE(name)                                                                                             \
-    static int64_t name##_task(void *arg);                                                                             \
-    TEST_CASE(name)                                                                                                    \
-    {                                                                                                                  \
-        fixture f;                                                                                                     \
-        REQUIRE(fixture_open(&f, t));                                                                                  \
-        CHECK_EQ_INT(run_task(&f, name##_task, &f), 0);                                                                \
-        fixture_close(&f);                                                                                             \
-    }                                                                                                                  \
-    static int64_t name##_task(void *arg)
-
 static char red[] = "red", blue[] = "blue", green[] = "green", none[] = "none";
 static const pl_context_variable color = {"color", none};
 static const pl_context_variable shape = {"shape", NULL};
@@ -57,7 +45,7 @@ static int64_t set_green_as_task(void *arg)
 
 /* --- What is seen where ------------------------------------------------------------------------------------------- */
 
-CONTEXT_CASE(a_variable_that_was_not_set_has_its_default)
+FIXTURE_CASE(a_variable_that_was_not_set_has_its_default)
 {
     note_color(arg);
     CHECK(pl_context_get(&shape) == NULL);
@@ -66,7 +54,7 @@ CONTEXT_CASE(a_variable_that_was_not_set_has_its_default)
     return 0;
 }
 
-CONTEXT_CASE(variables_keep_their_values_apart)
+FIXTURE_CASE(variables_keep_their_values_apart)
 {
     fixture *f = arg;
     set_color(red);
@@ -81,7 +69,7 @@ CONTEXT_CASE(variables_keep_their_values_apart)
     return 0;
 }
 
-CONTEXT_CASE(a_task_starts_with_a_copy_of_its_spawners_context)
+FIXTURE_CASE(a_task_starts_with_a_copy_of_its_spawners_context)
 {
     fixture *f = arg;
     set_color(red);
@@ -92,7 +80,7 @@ CONTEXT_CASE(a_task_starts_with_a_copy_of_its_spawners_context)
     return 0;
 }
 
-CONTEXT_CASE(what_a_task_sets_its_spawner_does_not_see)
+FIXTURE_CASE(what_a_task_sets_its_spawner_does_not_see)
 {
     fixture *f = arg;
     set_color(red);
@@ -103,7 +91,7 @@ CONTEXT_CASE(what_a_task_sets_its_spawner_does_not_see)
     return 0;
 }
 
-CONTEXT_CASE(an_eager_task_has_a_context_of_its_own)
+FIXTURE_CASE(an_eager_task_has_a_context_of_its_own)
 {
     fixture *f = arg;
     const pl_task_options eager = {.size = sizeof eager, .eager = 1};
@@ -123,7 +111,7 @@ static int64_t set_green_then_wait(void *arg)
     return 0;
 }
 
-CONTEXT_CASE(a_context_goes_with_its_task_over_its_waits)
+FIXTURE_CASE(a_context_goes_with_its_task_over_its_waits)
 {
     fixture *f = arg;
     set_color(red);
@@ -136,7 +124,7 @@ CONTEXT_CASE(a_context_goes_with_its_task_over_its_waits)
     return 0;
 }
 
-CONTEXT_CASE(a_child_of_a_group_has_a_copy_of_its_spawners_context)
+FIXTURE_CASE(a_child_of_a_group_has_a_copy_of_its_spawners_context)
 {
     fixture *f = arg;
     pl_group group = {0};
@@ -149,7 +137,7 @@ CONTEXT_CASE(a_child_of_a_group_has_a_copy_of_its_spawners_context)
     return 0;
 }
 
-CONTEXT_CASE(a_callback_runs_in_a_copy_of_the_context_in_which_it_was_scheduled)
+FIXTURE_CASE(a_callback_runs_in_a_copy_of_the_context_in_which_it_was_scheduled)
 {
     fixture *f = arg;
     set_color(red);
@@ -162,7 +150,7 @@ CONTEXT_CASE(a_callback_runs_in_a_copy_of_the_context_in_which_it_was_scheduled)
     return 0;
 }
 
-CONTEXT_CASE(a_timer_runs_in_a_copy_of_the_context_in_which_it_was_started)
+FIXTURE_CASE(a_timer_runs_in_a_copy_of_the_context_in_which_it_was_started)
 {
     fixture *f = arg;
     set_color(red);
@@ -175,7 +163,7 @@ CONTEXT_CASE(a_timer_runs_in_a_copy_of_the_context_in_which_it_was_started)
     return 0;
 }
 
-CONTEXT_CASE(a_done_callback_runs_in_the_context_in_which_it_was_added)
+FIXTURE_CASE(a_done_callback_runs_in_the_context_in_which_it_was_added)
 {
     fixture *f = arg;
     new_future(f, 0);
@@ -191,7 +179,7 @@ CONTEXT_CASE(a_done_callback_runs_in_the_context_in_which_it_was_added)
     return 0;
 }
 
-CONTEXT_CASE(what_a_callback_sets_the_next_one_does_not_see)
+FIXTURE_CASE(what_a_callback_sets_the_next_one_does_not_see)
 {
     fixture *f = arg;
     set_color(red);
@@ -209,7 +197,7 @@ static void set_green_and_post(void *arg)
     CHECK_EQ_INT(pl_call_soon(NULL, note_color, arg, NULL), PL_OK);
 }
 
-CONTEXT_CASE(what_a_callback_sets_goes_to_what_it_starts)
+FIXTURE_CASE(what_a_callback_sets_goes_to_what_it_starts)
 {
     fixture *f = arg;
     CHECK_EQ_INT(pl_call_soon(NULL, set_green_and_post, f, NULL), PL_OK);
@@ -237,7 +225,7 @@ static void post_in_context(void *arg)
     CHECK_EQ_INT(pl_context_run(p->context, post_note_color, p), PL_OK);
 }
 
-CONTEXT_CASE(a_post_from_another_thread_brings_the_context_of_that_thread)
+FIXTURE_CASE(a_post_from_another_thread_brings_the_context_of_that_thread)
 {
     fixture *f = arg;
     poster p = {f, pl_loop_remote(f->loop), NULL};
@@ -261,7 +249,7 @@ static int64_t set_green_on_thread(void *arg)
     return 0;
 }
 
-CONTEXT_CASE(a_function_on_a_thread_pool_runs_in_a_copy_of_the_context_in_which_it_was_submitted)
+FIXTURE_CASE(a_function_on_a_thread_pool_runs_in_a_copy_of_the_context_in_which_it_was_submitted)
 {
     fixture *f = arg;
     set_color(red);
@@ -281,7 +269,7 @@ static void run_in_loop(void *arg)
     CHECK_EQ_INT(pl_run_threadsafe(p->remote, NULL, note_color_as_task, p->f, NULL), PL_OK);
 }
 
-CONTEXT_CASE(a_task_run_from_another_thread_has_the_context_of_its_caller)
+FIXTURE_CASE(a_task_run_from_another_thread_has_the_context_of_its_caller)
 {
     fixture *f = arg;
     poster p = {f, pl_loop_remote(f->loop), NULL};
@@ -299,7 +287,7 @@ CONTEXT_CASE(a_task_run_from_another_thread_has_the_context_of_its_caller)
 
 /* --- Contexts by themselves --------------------------------------------------------------------------------------- */
 
-CONTEXT_CASE(what_runs_in_a_context_changes_it)
+FIXTURE_CASE(what_runs_in_a_context_changes_it)
 {
     fixture *f = arg;
     pl_context *context = NULL;
@@ -313,7 +301,7 @@ CONTEXT_CASE(what_runs_in_a_context_changes_it)
     return 0;
 }
 
-CONTEXT_CASE(tasks_and_callbacks_given_one_context_share_it)
+FIXTURE_CASE(tasks_and_callbacks_given_one_context_share_it)
 {
     fixture *f = arg;
     pl_task_options options = {.size = sizeof options};
@@ -340,7 +328,7 @@ static void note_and_wait_and_note(void *arg)
     note_color(arg);
 }
 
-CONTEXT_CASE(a_task_may_wait_inside_a_context)
+FIXTURE_CASE(a_task_may_wait_inside_a_context)
 {
     fixture *f = arg;
     pl_context *context = NULL;
@@ -353,7 +341,7 @@ CONTEXT_CASE(a_task_may_wait_inside_a_context)
     return 0;
 }
 
-CONTEXT_CASE(a_context_set_for_a_callback_serves_once)
+FIXTURE_CASE(a_context_set_for_a_callback_serves_once)
 {
     fixture *f = arg;
     pl_context *context = NULL;
@@ -433,7 +421,7 @@ TEST_CASE(arguments_that_make_no_sense_are_refused)
 
 /* --- Tokens ------------------------------------------------------------------------------------------------------- */
 
-CONTEXT_CASE(a_token_brings_back_what_was)
+FIXTURE_CASE(a_token_brings_back_what_was)
 {
     fixture *f = arg;
     pl_context_token first = {{{0}}}, second = {{{0}}};
@@ -447,7 +435,7 @@ CONTEXT_CASE(a_token_brings_back_what_was)
     return 0;
 }
 
-CONTEXT_CASE(a_token_serves_once)
+FIXTURE_CASE(a_token_serves_once)
 {
     fixture *f = arg;
     pl_context_token token = {{{0}}};
@@ -466,7 +454,7 @@ static int64_t reset_a_strangers_token(void *arg)
     return 0;
 }
 
-CONTEXT_CASE(a_token_of_another_context_is_refused)
+FIXTURE_CASE(a_token_of_another_context_is_refused)
 {
     fixture *f = arg;
     pl_context_token token = {{{0}}};
@@ -543,7 +531,7 @@ TEST_CASE(a_token_of_a_context_that_is_gone_is_refused_by_the_next_one)
 
 /* --- Values are dropped once -------------------------------------------------------------------------------------- */
 
-CONTEXT_CASE(a_value_is_dropped_when_no_context_has_it)
+FIXTURE_CASE(a_value_is_dropped_when_no_context_has_it)
 {
     fixture *f = arg;
     CHECK_EQ_INT(pl_context_set(&shape, f, fixture_drop, NULL), PL_OK);
@@ -557,7 +545,7 @@ CONTEXT_CASE(a_value_is_dropped_when_no_context_has_it)
     return 0;
 }
 
-CONTEXT_CASE(a_token_keeps_the_value_that_it_would_bring_back)
+FIXTURE_CASE(a_token_keeps_the_value_that_it_would_bring_back)
 {
     fixture *f = arg;
     pl_context_token token = {{{0}}};
@@ -615,7 +603,7 @@ TEST_CASE(what_waits_when_the_loop_closes_lets_its_values_go)
     EXPECT_TRACE(&f, "");
 }
 
-CONTEXT_CASE(a_callback_or_timer_taken_back_lets_its_values_go)
+FIXTURE_CASE(a_callback_or_timer_taken_back_lets_its_values_go)
 {
     fixture *f = arg;
     pl_context *context = NULL;
@@ -672,7 +660,7 @@ static session *session_start(fixture *f, int with)
     return s;
 }
 
-CONTEXT_CASE(a_value_may_own_the_callback_or_timer_that_keeps_it)
+FIXTURE_CASE(a_value_may_own_the_callback_or_timer_that_keeps_it)
 {
     fixture *f = arg;
     session *s = session_start(f, WITH_TIMER);
@@ -719,7 +707,7 @@ static void schedule_again(void *arg)
     CHECK_EQ_INT(pl_callback_schedule(&f->callbacks[0], NULL, note_color, f), PL_OK);
 }
 
-CONTEXT_CASE(a_drop_function_may_schedule_the_callback_that_let_the_value_go)
+FIXTURE_CASE(a_drop_function_may_schedule_the_callback_that_let_the_value_go)
 {
     fixture *f = arg;
     CHECK_EQ_INT(pl_context_set(&shape, f, schedule_again, NULL), PL_OK);

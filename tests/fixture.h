@@ -202,6 +202,18 @@ static inline int64_t finish_task(fixture *f, pl_task *task)
     return pl_loop_run_until_complete(f->loop, pl_task_future(task));
 }
 
+/* A case whose body is a task, with the fixture as its argument. */
+#define FIXTURE_CASE(name)                                                                                             \
+    static int64_t name##_task(void *arg);                                                                             \
+    TEST_CASE(name)                                                                                                    \
+    {                                                                                                                  \
+        fixture f;                                                                                                     \
+        REQUIRE(fixture_open(&f, t));                                                                                  \
+        CHECK_EQ_INT(run_task(&f, name##_task, &f), 0);                                                                \
+        fixture_close(&f);                                                                                             \
+    }                                                                                                                  \
+    static int64_t name##_task(void *arg)
+
 /* How much of what needs much memory or time a case does: PROLOOP_TEST_SCALE is percent, 100 unless set. Sanitizers
  * and Valgrind want less. */
 static inline int scaled(int count)

@@ -4,18 +4,6 @@
 #include "fixture.h"
 #include "harness.h"
 
-/* A case whose body is a task. */
-#define GROUP_CASE(name)                                                                                     \
-    static int64_t name##_task(void *arg);                                                                   \
-    TEST_CASE(name)                                                                                          \
-    {                                                                                                        \
-        fixture f;                                                                                           \
-        REQUIRE(fixture_open(&f, t));                                                                        \
-        CHECK_EQ_INT(run_task(&f, name##_task, &f), 0);                                                      \
-        fixture_close(&f);                                                                                   \
-    }                                                                                                        \
-    static int64_t name##_task(void *arg)
-
 /* The fixture knows the group, for children and callbacks that use it. */
 static void begin(fixture *f, pl_group *group, int flags)
 {
@@ -99,7 +87,7 @@ static int64_t catch_cancel(void *arg)
 
 /* --- Waiting for children ----------------------------------------------------------------------------------------- */
 
-GROUP_CASE(an_empty_group_ends_with_the_result_of_its_body)
+FIXTURE_CASE(an_empty_group_ends_with_the_result_of_its_body)
 {
     fixture *f = arg;
     pl_group group = {0};
@@ -112,7 +100,7 @@ GROUP_CASE(an_empty_group_ends_with_the_result_of_its_body)
 }
 
 /* test_taskgroup_01 */
-GROUP_CASE(the_end_waits_for_every_child)
+FIXTURE_CASE(the_end_waits_for_every_child)
 {
     fixture *f = arg;
     pl_group group = {0};
@@ -131,7 +119,7 @@ GROUP_CASE(the_end_waits_for_every_child)
 }
 
 /* test_taskgroup_02, test_taskgroup_23 */
-GROUP_CASE(children_come_and_go_while_the_body_runs)
+FIXTURE_CASE(children_come_and_go_while_the_body_runs)
 {
     fixture *f = arg;
     pl_group group = {0};
@@ -159,7 +147,7 @@ static int64_t spawn_two_more(void *arg)
 }
 
 /* test_taskgroup_24 */
-GROUP_CASE(the_end_waits_for_children_that_are_spawned_while_ending)
+FIXTURE_CASE(the_end_waits_for_children_that_are_spawned_while_ending)
 {
     fixture *f = arg;
     pl_group group = {0};
@@ -176,7 +164,7 @@ static void spawn_from_callback(void *arg)
     spawn(f, return_seven);
 }
 
-GROUP_CASE(a_callback_of_the_loop_may_spawn_a_child)
+FIXTURE_CASE(a_callback_of_the_loop_may_spawn_a_child)
 {
     fixture *f = arg;
     pl_group group = {0};
@@ -198,7 +186,7 @@ static void spawn_after_the_last(void *arg)
     CHECK_EQ_INT(f->drops, rc == PL_OK ? 0 : 1);
 }
 
-GROUP_CASE(a_child_spawned_after_the_last_has_ended_runs_or_is_dropped)
+FIXTURE_CASE(a_child_spawned_after_the_last_has_ended_runs_or_is_dropped)
 {
     fixture *f = arg;
     pl_group group = {0};
@@ -237,7 +225,7 @@ static int64_t hercules(void *arg)
 }
 
 /* test_taskgroup_25 */
-GROUP_CASE(a_group_that_grows_for_ever_ends_by_an_error)
+FIXTURE_CASE(a_group_that_grows_for_ever_ends_by_an_error)
 {
     fixture *f = arg;
     pl_group group = {0};
@@ -250,7 +238,7 @@ GROUP_CASE(a_group_that_grows_for_ever_ends_by_an_error)
 }
 
 /* test_taskgroup_03 */
-GROUP_CASE(a_child_that_is_cancelled_alone_ends_in_silence)
+FIXTURE_CASE(a_child_that_is_cancelled_alone_ends_in_silence)
 {
     fixture *f = arg;
     pl_group group = {0};
@@ -265,7 +253,7 @@ GROUP_CASE(a_child_that_is_cancelled_alone_ends_in_silence)
     return 0;
 }
 
-GROUP_CASE(a_child_cancelled_before_its_first_step_drops_its_argument_once)
+FIXTURE_CASE(a_child_cancelled_before_its_first_step_drops_its_argument_once)
 {
     fixture *f = arg;
     pl_group group = {0};
@@ -279,7 +267,7 @@ GROUP_CASE(a_child_cancelled_before_its_first_step_drops_its_argument_once)
 }
 
 /* test_taskgroup_task_name */
-GROUP_CASE(a_child_has_the_name_it_was_given)
+FIXTURE_CASE(a_child_has_the_name_it_was_given)
 {
     fixture *f = arg;
     pl_group group = {0};
@@ -293,7 +281,7 @@ GROUP_CASE(a_child_has_the_name_it_was_given)
     return 0;
 }
 
-GROUP_CASE(an_eager_child_may_have_ended_when_spawn_returns)
+FIXTURE_CASE(an_eager_child_may_have_ended_when_spawn_returns)
 {
     fixture *f = arg;
     pl_group group = {0};
@@ -315,7 +303,7 @@ GROUP_CASE(an_eager_child_may_have_ended_when_spawn_returns)
 /* --- Errors ------------------------------------------------------------------------------------------------------- */
 
 /* test_taskgroup_04, test_cancel_children_on_child_error */
-GROUP_CASE(the_first_error_cancels_the_other_children_and_the_body)
+FIXTURE_CASE(the_first_error_cancels_the_other_children_and_the_body)
 {
     fixture *f = arg;
     pl_group group = {0};
@@ -335,7 +323,7 @@ GROUP_CASE(the_first_error_cancels_the_other_children_and_the_body)
     return 0;
 }
 
-GROUP_CASE(an_error_while_ending_cancels_the_other_children)
+FIXTURE_CASE(an_error_while_ending_cancels_the_other_children)
 {
     fixture *f = arg;
     pl_group group = {0};
@@ -348,7 +336,7 @@ GROUP_CASE(an_error_while_ending_cancels_the_other_children)
     return 0;
 }
 
-GROUP_CASE(an_error_drops_children_that_have_not_begun)
+FIXTURE_CASE(an_error_drops_children_that_have_not_begun)
 {
     fixture *f = arg;
     pl_group group = {0};
@@ -362,7 +350,7 @@ GROUP_CASE(an_error_drops_children_that_have_not_begun)
     return 0;
 }
 
-GROUP_CASE(the_cancel_after_an_error_is_a_level_for_the_body)
+FIXTURE_CASE(the_cancel_after_an_error_is_a_level_for_the_body)
 {
     fixture *f = arg;
     pl_group group = {0};
@@ -390,7 +378,7 @@ static int64_t ignore_many(void *arg)
     return PL_ECANCELED;
 }
 
-GROUP_CASE(the_cancel_after_an_error_is_a_level_for_the_children)
+FIXTURE_CASE(the_cancel_after_an_error_is_a_level_for_the_children)
 {
     fixture *f = arg;
     pl_group group = {0};
@@ -403,7 +391,7 @@ GROUP_CASE(the_cancel_after_an_error_is_a_level_for_the_children)
 }
 
 /* test_taskgroup_09, test_taskgroup_10 */
-GROUP_CASE(an_error_of_the_body_cancels_the_children)
+FIXTURE_CASE(an_error_of_the_body_cancels_the_children)
 {
     fixture *f = arg;
     for (int i = 0; i < 2; i++) {
@@ -420,7 +408,7 @@ GROUP_CASE(an_error_of_the_body_cancels_the_children)
     return 0;
 }
 
-GROUP_CASE(an_error_of_the_body_of_an_empty_group_passes)
+FIXTURE_CASE(an_error_of_the_body_of_an_empty_group_passes)
 {
     fixture *f = arg;
     pl_group group = {0};
@@ -434,7 +422,7 @@ GROUP_CASE(an_error_of_the_body_of_an_empty_group_passes)
 }
 
 /* test_taskgroup_08: errors of children that were being cancelled. */
-GROUP_CASE(the_bodys_error_comes_before_the_errors_it_caused)
+FIXTURE_CASE(the_bodys_error_comes_before_the_errors_it_caused)
 {
     fixture *f = arg;
     pl_group group = {0};
@@ -448,7 +436,7 @@ GROUP_CASE(the_bodys_error_comes_before_the_errors_it_caused)
 }
 
 /* test_taskgroup_19. */
-GROUP_CASE(an_error_of_the_body_comes_before_the_one_of_a_child_that_failed_earlier)
+FIXTURE_CASE(an_error_of_the_body_comes_before_the_one_of_a_child_that_failed_earlier)
 {
     fixture *f = arg;
     pl_group group = {0};
@@ -461,7 +449,7 @@ GROUP_CASE(an_error_of_the_body_comes_before_the_one_of_a_child_that_failed_earl
     return 0;
 }
 
-GROUP_CASE(all_errors_are_collected_the_bodys_first)
+FIXTURE_CASE(all_errors_are_collected_the_bodys_first)
 {
     fixture *f = arg;
     pl_group group = {0};
@@ -487,7 +475,7 @@ GROUP_CASE(all_errors_are_collected_the_bodys_first)
     return 0;
 }
 
-GROUP_CASE(errors_beyond_the_capacity_are_counted_and_reported)
+FIXTURE_CASE(errors_beyond_the_capacity_are_counted_and_reported)
 {
     fixture *f = arg;
     pl_group group = {0};
@@ -507,7 +495,7 @@ GROUP_CASE(errors_beyond_the_capacity_are_counted_and_reported)
     return 0;
 }
 
-GROUP_CASE(errors_are_collected_only_from_an_open_group_without_any)
+FIXTURE_CASE(errors_are_collected_only_from_an_open_group_without_any)
 {
     fixture *f = arg;
     pl_group group = {0};
@@ -527,7 +515,7 @@ GROUP_CASE(errors_are_collected_only_from_an_open_group_without_any)
     return 0;
 }
 
-GROUP_CASE(of_several_errors_the_first_is_the_verdict)
+FIXTURE_CASE(of_several_errors_the_first_is_the_verdict)
 {
     fixture *f = arg;
     pl_group group = {0};
@@ -540,7 +528,7 @@ GROUP_CASE(of_several_errors_the_first_is_the_verdict)
     return 0;
 }
 
-GROUP_CASE(a_child_that_catches_the_cancel_and_ends_well_changes_nothing)
+FIXTURE_CASE(a_child_that_catches_the_cancel_and_ends_well_changes_nothing)
 {
     fixture *f = arg;
     pl_group group = {0};
@@ -566,7 +554,7 @@ static int64_t spawn_while_aborting(void *arg)
 }
 
 /* test_taskgroup_no_create_task_after_failure */
-GROUP_CASE(a_child_spawned_while_the_group_is_being_cancelled_is_refused_and_dropped)
+FIXTURE_CASE(a_child_spawned_while_the_group_is_being_cancelled_is_refused_and_dropped)
 {
     fixture *f = arg;
     pl_group group = {0};
@@ -599,7 +587,7 @@ static int64_t second_task(void *arg)
 }
 
 /* test_cancels_task_if_created_during_creation, gh-128550 */
-GROUP_CASE(a_child_is_cancelled_by_the_error_of_one_that_it_spawned)
+FIXTURE_CASE(a_child_is_cancelled_by_the_error_of_one_that_it_spawned)
 {
     fixture *f = arg;
     for (f->counts[0] = 0; f->counts[0] < 2; f->counts[0]++) {
@@ -613,7 +601,7 @@ GROUP_CASE(a_child_is_cancelled_by_the_error_of_one_that_it_spawned)
     return 0;
 }
 
-GROUP_CASE(an_error_of_a_child_counts_as_looked_at)
+FIXTURE_CASE(an_error_of_a_child_counts_as_looked_at)
 {
     fixture *f = arg;
     pl_group group = {0};
@@ -626,7 +614,7 @@ GROUP_CASE(an_error_of_a_child_counts_as_looked_at)
 
 /* --- Supervising -------------------------------------------------------------------------------------------------- */
 
-GROUP_CASE(a_supervising_group_reports_errors_and_cancels_nobody)
+FIXTURE_CASE(a_supervising_group_reports_errors_and_cancels_nobody)
 {
     fixture *f = arg;
     pl_group group = {0};
@@ -643,7 +631,7 @@ GROUP_CASE(a_supervising_group_reports_errors_and_cancels_nobody)
     return 0;
 }
 
-GROUP_CASE(a_supervising_group_reports_each_error_once_and_no_cancel)
+FIXTURE_CASE(a_supervising_group_reports_each_error_once_and_no_cancel)
 {
     fixture *f = arg;
     pl_group group = {0};
@@ -659,7 +647,7 @@ GROUP_CASE(a_supervising_group_reports_each_error_once_and_no_cancel)
     return 0;
 }
 
-GROUP_CASE(an_error_of_the_body_cancels_the_children_of_a_supervising_group_too)
+FIXTURE_CASE(an_error_of_the_body_cancels_the_children_of_a_supervising_group_too)
 {
     fixture *f = arg;
     pl_group group = {0};
@@ -706,7 +694,7 @@ TEST_CASE(a_cancel_of_the_body_does_not_reach_the_children_before_the_end)
 
 /* --- Cancelling the group ----------------------------------------------------------------------------------------- */
 
-GROUP_CASE(a_cancelled_group_ends_without_an_error)
+FIXTURE_CASE(a_cancelled_group_ends_without_an_error)
 {
     fixture *f = arg;
     for (int flags = PL_GROUP_FAIL_FAST; flags <= PL_GROUP_SUPERVISE; flags++) {
@@ -728,7 +716,7 @@ GROUP_CASE(a_cancelled_group_ends_without_an_error)
     return 0;
 }
 
-GROUP_CASE(a_cancelled_group_keeps_the_result_of_a_body_that_ended_well)
+FIXTURE_CASE(a_cancelled_group_keeps_the_result_of_a_body_that_ended_well)
 {
     fixture *f = arg;
     pl_group group = {0};
@@ -755,7 +743,7 @@ static int64_t cancel_the_group(void *arg)
     return pl_sleep(PL_FOREVER);
 }
 
-GROUP_CASE(a_child_may_cancel_its_group_while_it_ends)
+FIXTURE_CASE(a_child_may_cancel_its_group_while_it_ends)
 {
     fixture *f = arg;
     pl_group group = {0};
@@ -774,7 +762,7 @@ static void cancel_group_from_callback(void *arg)
     pl_group_cancel(f->group);
 }
 
-GROUP_CASE(a_callback_may_cancel_a_group_whose_body_waits)
+FIXTURE_CASE(a_callback_may_cancel_a_group_whose_body_waits)
 {
     fixture *f = arg;
     pl_group group = {0};
@@ -787,7 +775,7 @@ GROUP_CASE(a_callback_may_cancel_a_group_whose_body_waits)
 }
 
 /* asyncio 3.15: TaskGroup.cancel before it is entered */
-GROUP_CASE(a_group_cancelled_before_it_begins_is_cancelled_from_the_start)
+FIXTURE_CASE(a_group_cancelled_before_it_begins_is_cancelled_from_the_start)
 {
     fixture *f = arg;
     pl_group group = {0};
@@ -807,7 +795,7 @@ GROUP_CASE(a_group_cancelled_before_it_begins_is_cancelled_from_the_start)
     return 0;
 }
 
-GROUP_CASE(cancelling_a_group_that_has_ended_is_harmless)
+FIXTURE_CASE(cancelling_a_group_that_has_ended_is_harmless)
 {
     fixture *f = arg;
     pl_group group = {0};
@@ -820,7 +808,7 @@ GROUP_CASE(cancelling_a_group_that_has_ended_is_harmless)
     return 0;
 }
 
-GROUP_CASE(children_that_have_not_begun_are_dropped_by_the_cancel)
+FIXTURE_CASE(children_that_have_not_begun_are_dropped_by_the_cancel)
 {
     fixture *f = arg;
     pl_group group = {0};
@@ -834,7 +822,7 @@ GROUP_CASE(children_that_have_not_begun_are_dropped_by_the_cancel)
     return 0;
 }
 
-GROUP_CASE(an_error_of_a_child_of_a_cancelled_group_is_the_verdict)
+FIXTURE_CASE(an_error_of_a_child_of_a_cancelled_group_is_the_verdict)
 {
     fixture *f = arg;
     pl_group group = {0};
@@ -993,7 +981,7 @@ static int64_t group_with_slow_clean_up(void *arg)
     return pl_group_end(&group, 0);
 }
 
-GROUP_CASE(cancelling_a_group_twice_is_cancelling_it_once)
+FIXTURE_CASE(cancelling_a_group_twice_is_cancelling_it_once)
 {
     fixture *f = arg;
     pl_group group = {0};
@@ -1065,7 +1053,7 @@ TEST_CASE(a_cancel_goes_through_nested_groups)
 }
 
 /* test_taskgroup_13: the outer one's child fails while the inner one ends. */
-GROUP_CASE(an_error_in_an_outer_group_cancels_the_inner_one)
+FIXTURE_CASE(an_error_in_an_outer_group_cancels_the_inner_one)
 {
     fixture *f = arg;
     pl_group outer = {0}, inner = {0};
@@ -1083,7 +1071,7 @@ GROUP_CASE(an_error_in_an_outer_group_cancels_the_inner_one)
 }
 
 /* test_taskgroup_14 */
-GROUP_CASE(an_error_in_an_inner_group_goes_up_as_its_result)
+FIXTURE_CASE(an_error_in_an_inner_group_goes_up_as_its_result)
 {
     fixture *f = arg;
     pl_group outer = {0}, inner = {0};
@@ -1107,7 +1095,7 @@ static int64_t break_at_once(void *arg)
 }
 
 /* test_nested_groups_both_cancelled: in one iteration, in both orders. */
-GROUP_CASE(errors_in_both_of_two_nested_groups)
+FIXTURE_CASE(errors_in_both_of_two_nested_groups)
 {
     fixture *f = arg;
     for (int order = 0; order < 2; order++) {
@@ -1284,7 +1272,7 @@ TEST_CASE(a_cancel_that_the_body_caught_does_not_cancel_the_children)
 /* --- With limits -------------------------------------------------------------------------------------------------- */
 
 /* test_timeout_taskgroup */
-GROUP_CASE(a_limit_around_a_group_cancels_its_children)
+FIXTURE_CASE(a_limit_around_a_group_cancels_its_children)
 {
     fixture *f = arg;
     for (int i = 0; i < 4; i++) {
@@ -1304,7 +1292,7 @@ GROUP_CASE(a_limit_around_a_group_cancels_its_children)
     return 0;
 }
 
-GROUP_CASE(an_error_of_a_child_in_its_clean_up_goes_before_the_limit)
+FIXTURE_CASE(an_error_of_a_child_in_its_clean_up_goes_before_the_limit)
 {
     fixture *f = arg;
     pl_timeout limit = {0};
@@ -1320,7 +1308,7 @@ GROUP_CASE(an_error_of_a_child_in_its_clean_up_goes_before_the_limit)
     return 0;
 }
 
-GROUP_CASE(a_limit_inside_a_group_leaves_the_children_alone)
+FIXTURE_CASE(a_limit_inside_a_group_leaves_the_children_alone)
 {
     fixture *f = arg;
     pl_timeout limit = {0};
@@ -1337,7 +1325,7 @@ GROUP_CASE(a_limit_inside_a_group_leaves_the_children_alone)
     return 0;
 }
 
-GROUP_CASE(a_group_that_fails_inside_a_limit_is_not_the_limits)
+FIXTURE_CASE(a_group_that_fails_inside_a_limit_is_not_the_limits)
 {
     fixture *f = arg;
     pl_timeout limit = {0};
@@ -1364,7 +1352,7 @@ static int64_t limited_child(void *arg)
     return rc;
 }
 
-GROUP_CASE(a_child_whose_limit_ran_out_fails_the_group)
+FIXTURE_CASE(a_child_whose_limit_ran_out_fails_the_group)
 {
     fixture *f = arg;
     pl_group group = {0};
@@ -1387,7 +1375,7 @@ static int64_t limited_child_of_a_cancelled_group(void *arg)
     return rc;
 }
 
-GROUP_CASE(a_limit_in_a_child_is_not_to_blame_for_the_groups_cancel)
+FIXTURE_CASE(a_limit_in_a_child_is_not_to_blame_for_the_groups_cancel)
 {
     fixture *f = arg;
     pl_group group = {0};
@@ -1613,7 +1601,7 @@ TEST_CASE(outside_of_a_task_there_is_no_group)
 }
 
 /* test_taskgroup_finished, test_coro_closed_when_tg_closed */
-GROUP_CASE(a_group_that_was_not_begun_or_has_ended_takes_no_child_and_drops_it)
+FIXTURE_CASE(a_group_that_was_not_begun_or_has_ended_takes_no_child_and_drops_it)
 {
     fixture *f = arg;
     pl_group group = {0};
@@ -1634,7 +1622,7 @@ GROUP_CASE(a_group_that_was_not_begun_or_has_ended_takes_no_child_and_drops_it)
 }
 
 /* test_taskgroup_already_entered */
-GROUP_CASE(a_group_that_is_begun_is_busy)
+FIXTURE_CASE(a_group_that_is_begun_is_busy)
 {
     fixture *f = arg;
     pl_group group = {0};
@@ -1646,7 +1634,7 @@ GROUP_CASE(a_group_that_is_begun_is_busy)
     return 0;
 }
 
-GROUP_CASE(flags_of_no_meaning_are_refused)
+FIXTURE_CASE(flags_of_no_meaning_are_refused)
 {
     pl_group group = {0};
     (void)arg;
@@ -1656,7 +1644,7 @@ GROUP_CASE(flags_of_no_meaning_are_refused)
     return 0;
 }
 
-GROUP_CASE(no_function_for_a_child_is_refused_and_the_argument_dropped)
+FIXTURE_CASE(no_function_for_a_child_is_refused_and_the_argument_dropped)
 {
     fixture *f = arg;
     pl_group group = {0};
@@ -1678,7 +1666,7 @@ static int64_t count_child(void *arg)
     return 0;
 }
 
-GROUP_CASE(a_group_of_many_children)
+FIXTURE_CASE(a_group_of_many_children)
 {
     fixture *f = arg;
     pl_group group = {0};

@@ -11,25 +11,13 @@ static int64_t sleep_for_ever(void *arg)
     return rc;
 }
 
-/* A case whose body is a task. */
-#define TIMEOUT_CASE(name)                                                                                   \
-    static int64_t name##_task(void *arg);                                                                   \
-    TEST_CASE(name)                                                                                          \
-    {                                                                                                        \
-        fixture f;                                                                                           \
-        REQUIRE(fixture_open(&f, t));                                                                        \
-        CHECK_EQ_INT(run_task(&f, name##_task, &f), 0);                                                      \
-        fixture_close(&f);                                                                                   \
-    }                                                                                                        \
-    static int64_t name##_task(void *arg)
-
 static void begin(pl_timeout *limit, pl_duration duration)
 {
     CHECK_EQ_INT(pl_timeout_begin(limit, duration), PL_OK);
 }
 
 /* test_timeout_basic */
-TIMEOUT_CASE(a_limit_that_runs_out_ends_the_wait_and_is_the_verdict)
+FIXTURE_CASE(a_limit_that_runs_out_ends_the_wait_and_is_the_verdict)
 {
     fixture *f = arg;
     pl_timeout limit = {0};
@@ -50,7 +38,7 @@ TIMEOUT_CASE(a_limit_that_runs_out_ends_the_wait_and_is_the_verdict)
 }
 
 /* test_timeout_at_basic */
-TIMEOUT_CASE(a_limit_may_be_a_point_in_time)
+FIXTURE_CASE(a_limit_may_be_a_point_in_time)
 {
     fixture *f = arg;
     pl_timeout limit = {0};
@@ -62,7 +50,7 @@ TIMEOUT_CASE(a_limit_may_be_a_point_in_time)
 }
 
 /* test_timeout_not_called */
-TIMEOUT_CASE(a_limit_that_does_not_run_out_changes_nothing)
+FIXTURE_CASE(a_limit_that_does_not_run_out_changes_nothing)
 {
     pl_timeout limit = {0};
     (void)arg;
@@ -74,7 +62,7 @@ TIMEOUT_CASE(a_limit_that_does_not_run_out_changes_nothing)
 }
 
 /* test_timeout_disabled, test_timeout_at_disabled */
-TIMEOUT_CASE(forever_is_no_limit)
+FIXTURE_CASE(forever_is_no_limit)
 {
     pl_timeout limit = {0};
     (void)arg;
@@ -89,7 +77,7 @@ TIMEOUT_CASE(forever_is_no_limit)
 }
 
 /* test_timeout_zero, test_timeout_zero_sleep_zero, test_timeout_in_the_past_sleep_zero */
-TIMEOUT_CASE(a_limit_that_is_over_already_ends_the_first_wait)
+FIXTURE_CASE(a_limit_that_is_over_already_ends_the_first_wait)
 {
     static const pl_duration limits[] = {0, -1, -PL_SECONDS(11), INT64_MIN};
     fixture *f = arg;
@@ -115,7 +103,7 @@ TIMEOUT_CASE(a_limit_that_is_over_already_ends_the_first_wait)
 }
 
 /* test_wait_for_timeout_less_then_0_or_0_future_done */
-TIMEOUT_CASE(a_limit_that_is_over_does_not_touch_what_is_done)
+FIXTURE_CASE(a_limit_that_is_over_does_not_touch_what_is_done)
 {
     fixture *f = arg;
     pl_timeout limit = {0};
@@ -137,7 +125,7 @@ static int64_t yield_and_count(void *arg)
     return 0;
 }
 
-TIMEOUT_CASE(a_limit_that_ran_out_is_a_level_each_wait_is_cancelled_and_gives_way_once)
+FIXTURE_CASE(a_limit_that_ran_out_is_a_level_each_wait_is_cancelled_and_gives_way_once)
 {
     fixture *f = arg;
     pl_timeout limit = {0};
@@ -167,7 +155,7 @@ TIMEOUT_CASE(a_limit_that_ran_out_is_a_level_each_wait_is_cancelled_and_gives_wa
     return 0;
 }
 
-TIMEOUT_CASE(a_thousand_waits_that_ignore_the_limit_are_reported)
+FIXTURE_CASE(a_thousand_waits_that_ignore_the_limit_are_reported)
 {
     fixture *f = arg;
     pl_timeout limit = {0};
@@ -204,7 +192,7 @@ TEST_CASE(a_task_may_time_out_any_number_of_times)
     fixture_close(&f);
 }
 
-TIMEOUT_CASE(a_body_that_ended_well_after_the_limit_is_no_error)
+FIXTURE_CASE(a_body_that_ended_well_after_the_limit_is_no_error)
 {
     pl_timeout limit = {0};
     (void)arg;
@@ -217,7 +205,7 @@ TIMEOUT_CASE(a_body_that_ended_well_after_the_limit_is_no_error)
 }
 
 /* test_foreign_exception_passed, test_foreign_exception_on_timeout */
-TIMEOUT_CASE(another_error_of_the_body_passes)
+FIXTURE_CASE(another_error_of_the_body_passes)
 {
     pl_timeout limit = {0};
     (void)arg;
@@ -233,7 +221,7 @@ TIMEOUT_CASE(another_error_of_the_body_passes)
 }
 
 /* test_foreign_cancel_doesnt_timeout_if_not_expired */
-TIMEOUT_CASE(a_cancel_of_the_task_is_not_the_limits)
+FIXTURE_CASE(a_cancel_of_the_task_is_not_the_limits)
 {
     pl_timeout limit = {0};
     (void)arg;
@@ -246,7 +234,7 @@ TIMEOUT_CASE(a_cancel_of_the_task_is_not_the_limits)
     return 0;
 }
 
-TIMEOUT_CASE(a_result_that_says_cancelled_without_a_cause_passes)
+FIXTURE_CASE(a_result_that_says_cancelled_without_a_cause_passes)
 {
     fixture *f = arg;
     pl_timeout limit = {0};
@@ -338,7 +326,7 @@ TEST_CASE(a_task_whose_limit_ran_out_is_not_cancelled)
 /* --- Nesting ------------------------------------------------------------------------------------------------------ */
 
 /* test_nested_timeouts: only the outermost says that it timed out. */
-TIMEOUT_CASE(nested_limits_of_one_deadline_time_out_at_the_outermost)
+FIXTURE_CASE(nested_limits_of_one_deadline_time_out_at_the_outermost)
 {
     fixture *f = arg;
     pl_timeout outer = {0}, inner = {0};
@@ -354,7 +342,7 @@ TIMEOUT_CASE(nested_limits_of_one_deadline_time_out_at_the_outermost)
     return 0;
 }
 
-TIMEOUT_CASE(an_inner_limit_that_runs_out_first_leaves_the_outer_alone)
+FIXTURE_CASE(an_inner_limit_that_runs_out_first_leaves_the_outer_alone)
 {
     pl_timeout outer = {0}, inner = {0};
     (void)arg;
@@ -366,7 +354,7 @@ TIMEOUT_CASE(an_inner_limit_that_runs_out_first_leaves_the_outer_alone)
     return 0;
 }
 
-TIMEOUT_CASE(an_outer_limit_that_runs_out_first_is_a_cancel_to_the_inner_one)
+FIXTURE_CASE(an_outer_limit_that_runs_out_first_is_a_cancel_to_the_inner_one)
 {
     pl_timeout outer = {0}, inner = {0};
     int64_t rc;
@@ -383,7 +371,7 @@ TIMEOUT_CASE(an_outer_limit_that_runs_out_first_is_a_cancel_to_the_inner_one)
 }
 
 /* test_nested_timeouts_loop_busy */
-TIMEOUT_CASE(an_outer_limit_that_runs_out_in_the_inner_ones_clean_up_is_a_cancel)
+FIXTURE_CASE(an_outer_limit_that_runs_out_in_the_inner_ones_clean_up_is_a_cancel)
 {
     fixture *f = arg;
     pl_timeout outer = {0}, inner = {0};
@@ -404,7 +392,7 @@ TIMEOUT_CASE(an_outer_limit_that_runs_out_in_the_inner_ones_clean_up_is_a_cancel
 }
 
 /* test_nested_timeout_in_finally has TimeoutError here; in proloop the outer cancel is a level. */
-TIMEOUT_CASE(a_limit_begun_in_a_scope_that_timed_out_is_cancelled_by_it)
+FIXTURE_CASE(a_limit_begun_in_a_scope_that_timed_out_is_cancelled_by_it)
 {
     pl_timeout outer = {0}, inner = {0};
     int64_t rc;
@@ -419,7 +407,7 @@ TIMEOUT_CASE(a_limit_begun_in_a_scope_that_timed_out_is_cancelled_by_it)
     return 0;
 }
 
-TIMEOUT_CASE(ten_limits_nest)
+FIXTURE_CASE(ten_limits_nest)
 {
     pl_timeout limits[10] = {{{{0}}}};
     int64_t rc;
@@ -435,7 +423,7 @@ TIMEOUT_CASE(ten_limits_nest)
 }
 
 /* test_timeout_after_cancellation */
-TIMEOUT_CASE(a_limit_works_after_a_cancel_that_was_caught)
+FIXTURE_CASE(a_limit_works_after_a_cancel_that_was_caught)
 {
     pl_timeout limit = {0};
     (void)arg;
@@ -447,7 +435,7 @@ TIMEOUT_CASE(a_limit_works_after_a_cancel_that_was_caught)
 }
 
 /* test_cancel_in_timeout_after_cancellation */
-TIMEOUT_CASE(a_cancel_inside_a_limit_after_another_cancel_passes)
+FIXTURE_CASE(a_cancel_inside_a_limit_after_another_cancel_passes)
 {
     pl_timeout limit = {0};
     (void)arg;
@@ -459,7 +447,7 @@ TIMEOUT_CASE(a_cancel_inside_a_limit_after_another_cancel_passes)
     return 0;
 }
 
-TIMEOUT_CASE(an_edge_that_is_due_when_a_limit_begins_comes_inside_and_passes)
+FIXTURE_CASE(an_edge_that_is_due_when_a_limit_begins_comes_inside_and_passes)
 {
     pl_timeout limit = {0};
     (void)arg;
@@ -470,7 +458,7 @@ TIMEOUT_CASE(an_edge_that_is_due_when_a_limit_begins_comes_inside_and_passes)
     return 0;
 }
 
-TIMEOUT_CASE(a_cancel_that_was_taken_back_does_not_hide_the_limit)
+FIXTURE_CASE(a_cancel_that_was_taken_back_does_not_hide_the_limit)
 {
     pl_timeout limit = {0};
     (void)arg;
@@ -484,7 +472,7 @@ TIMEOUT_CASE(a_cancel_that_was_taken_back_does_not_hide_the_limit)
 
 /* --- What a limit cancels ----------------------------------------------------------------------------------------- */
 
-TIMEOUT_CASE(a_limit_cancels_the_task_that_is_awaited_and_waits_for_its_end)
+FIXTURE_CASE(a_limit_cancels_the_task_that_is_awaited_and_waits_for_its_end)
 {
     fixture *f = arg;
     pl_timeout limit = {0};
@@ -506,7 +494,7 @@ static int64_t finish_all_the_same(void *arg)
 }
 
 /* wait_for: "the body ended normally" */
-TIMEOUT_CASE(a_task_that_finishes_all_the_same_gives_its_result)
+FIXTURE_CASE(a_task_that_finishes_all_the_same_gives_its_result)
 {
     fixture *f = arg;
     pl_timeout limit = {0};
@@ -526,7 +514,7 @@ static void set_future_now(void *arg)
 }
 
 /* The result and the limit in one iteration, the result first: nothing is lost, whatever the verdict. */
-TIMEOUT_CASE(a_result_and_a_limit_in_the_same_iteration_lose_nothing)
+FIXTURE_CASE(a_result_and_a_limit_in_the_same_iteration_lose_nothing)
 {
     fixture *f = arg;
     for (int i = 0; i < 20; i++) {
@@ -550,7 +538,7 @@ TIMEOUT_CASE(a_result_and_a_limit_in_the_same_iteration_lose_nothing)
 /* --- Rescheduling ------------------------------------------------------------------------------------------------- */
 
 /* test_reschedule */
-TIMEOUT_CASE(a_limit_can_be_moved)
+FIXTURE_CASE(a_limit_can_be_moved)
 {
     fixture *f = arg;
     pl_timeout limit = {0};
@@ -572,7 +560,7 @@ TIMEOUT_CASE(a_limit_can_be_moved)
 }
 
 /* test_timeout_expired, test_timeout_expiring, test_timeout_finished, test_timeout_not_entered */
-TIMEOUT_CASE(a_limit_that_ran_out_or_was_not_begun_cannot_be_moved)
+FIXTURE_CASE(a_limit_that_ran_out_or_was_not_begun_cannot_be_moved)
 {
     pl_timeout limit = {0};
     (void)arg;
@@ -596,7 +584,7 @@ static void reschedule_from_callback(void *arg)
     CHECK_EQ_INT(pl_timeout_reschedule(f->timeout, 0), PL_OK);
 }
 
-TIMEOUT_CASE(a_callback_may_move_the_limit_of_a_task_that_waits)
+FIXTURE_CASE(a_callback_may_move_the_limit_of_a_task_that_waits)
 {
     fixture *f = arg;
     pl_timeout limit = {0};
@@ -611,7 +599,7 @@ TIMEOUT_CASE(a_callback_may_move_the_limit_of_a_task_that_waits)
 /* --- Misuse ------------------------------------------------------------------------------------------------------- */
 
 /* test_timeout_already_entered */
-TIMEOUT_CASE(a_limit_that_is_begun_is_busy)
+FIXTURE_CASE(a_limit_that_is_begun_is_busy)
 {
     pl_timeout limit = {0};
     (void)arg;
@@ -623,7 +611,7 @@ TIMEOUT_CASE(a_limit_that_is_begun_is_busy)
     return 0;
 }
 
-TIMEOUT_CASE(a_limit_can_be_used_again_after_its_end)
+FIXTURE_CASE(a_limit_can_be_used_again_after_its_end)
 {
     pl_timeout limit = {0};
     (void)arg;
