@@ -108,8 +108,8 @@ static pl__bindings *present(void)
     pl_loop *loop = pl_loop_running();
     if (loop && loop->current)
         return &loop->current->bindings;
-    if (loop && loop->calling)
-        return &loop->bindings;
+    if (loop && loop->bindings)
+        return loop->bindings;
     return thread_bindings_get();
 }
 
@@ -213,7 +213,7 @@ static uint64_t number_of(const pl__bindings *bindings)
         return bindings->context->number;
     if (loop && loop->current)
         return loop->current->number;
-    return loop && loop->calling ? loop->called : 0;
+    return loop && loop->bindings ? loop->counts.callbacks : 0;
 }
 
 /* --- Public ------------------------------------------------------------------------------------------------------- */

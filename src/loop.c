@@ -345,43 +345,43 @@ static void look_at_system(pl_loop *loop, int64_t limit)
 }
 
 /* In the context that it brings, which it may change. It is its owner's again from the start. */
-static void run_callback(pl_loop *loop, pl__callback *callback)
+static inline void run_callback(pl_loop *loop, pl__callback *callback, pl__bindings *bindings)
 {
-    PL__CHECK(!loop->calling);
-    loop->bindings = callback->bindings;
-    loop->calling = true;
-    loop->called++;
-    callback->bindings = (pl__bindings){.values = NULL};
+    *bindings = callback->bindings;
+    if (bindings->values || bindings->context)
+        callback->bindings = (pl__bindings){.values = NULL};
+    loop->counts.callbacks++;
     callback->fn(callback->arg);
-    loop->calling = false;
-    pl__bindings_release(&loop->bindings);
+    pl__bindings_release(bindings);
+    PL__CHECK(!loop->current);
 }
 
 /* The same, in debug mode. */
-static void run_callback_observed(pl_loop *loop, pl__callback *callback)
+static void run_callback_observed(pl_loop *loop, pl__callback *callback, pl__bindings *bindings)
 {
     pl__debug_callback_begins(loop, callback);
-    run_callback(loop, callback);
+    run_callback(loop, callback, bindings);
     pl__debug_callback_ended(loop);
 }
 
 static void run_ready(pl_loop *loop)
 {
     pl__list batch;
-    uint64_t count = 0;
+    pl__bindings bindings = {.values = NULL};
     pl__list_init(&batch);
     pl__list_move_all(&loop->ready, &batch); /* what they add waits for the next iteration */
+    PL__CHECK(!loop->batch && !loop->bindings);
     loop->batch = &batch;
-    for (pl__node *node; (node = pl__list_pop_front(&batch)); count++) {
+    loop->bindings = &bindings;
+    for (pl__node *node; (node = pl__list_pop_front(&batch));) {
         pl__callback *callback = PL__CONTAINER_OF(node, pl__callback, node);
         if (PL__LIKELY(!loop->debugging))
-            run_callback(loop, callback);
+            run_callback(loop, callback, &bindings);
         else
-            run_callback_observed(loop, callback);
-        PL__CHECK(!loop->current);
+            run_callback_observed(loop, callback, &bindings);
     }
+    loop->bindings = NULL;
     loop->batch = NULL;
-    loop->counts.callbacks += count;
 }
 
 static void iterate(pl_loop *loop, int64_t limit)

@@ -20,7 +20,7 @@ typedef struct pl__loop_counts {
     uint64_t iterations;
     uint64_t polls;
     int64_t poll_time;
-    uint64_t callbacks;
+    uint64_t callbacks; /* the one that runs now included */
     uint64_t posts;
     uint64_t wake_ups;
 } pl__loop_counts;
@@ -36,13 +36,11 @@ struct pl_loop {
     pl__list ready;  /* pl__callback, first in first out */
     pl__list *batch; /* those that this iteration has still to run; NULL: none runs */
     pl__timer_heap timers;
-    pl_task *current;      /* the task that runs now */
-    pl__bindings bindings; /* the context of the callback that runs now, if `calling` */
-    bool calling;
-    uint64_t called;  /* callbacks so far */
-    size_t in_flight; /* completions that the proactor has */
-    uint32_t skipped; /* iterations since the last poll */
-    int64_t polled;   /* when that was */
+    pl_task *current;       /* the task that runs now */
+    pl__bindings *bindings; /* the context of the callback that runs now; NULL: none runs */
+    size_t in_flight;       /* completions that the proactor has */
+    uint32_t skipped;       /* iterations since the last poll */
+    int64_t polled;         /* when that was */
     uint32_t task_budget;
     size_t stack_size;
 
