@@ -8,8 +8,11 @@
 #                                      builds nothing: each change still has exactly one place, each test exists, and
 #                                      docs/semantics.md is of this table
 #
-# The tree is copied to build/semantics/tree and changed there only. A test is red if it fails, stops the program or
-# hangs. A test that stays green is a failure of this script: the test has to become better, not the table.
+# Library and tests are built once, as they are. For each statement only the changed file is compiled, from a copy of the
+# sources that is changed, and linked before the library: the linker then takes nothing from the library that the file
+# has too. After a change of a header all files of the library are compiled. SEMANTICS_JOBS statements (2) are tried at a
+# time. A test is red if it fails, stops the program or hangs. A test that stays green is a failure of this script: the
+# test has to become better, not the table.
 #
 # The last line is "N statements: N red, N not". The exit code is 0 if all are red.
 set -eu
@@ -20,8 +23,8 @@ root=$PWD
 table=$root/tests/semantics.txt
 document=$root/docs/semantics.md
 work=$root/build/semantics
-tree=$work/tree
-limit_seconds=10
+build=$work/build
+limit_seconds=5
 jobs=${SEMANTICS_JOBS:-2}
 separator=$(printf '\001')
 
@@ -72,16 +75,15 @@ change()
     ' "$1"
 }
 
-# changed FILE IN OLD NEW SED: the same for both kinds of changes
+# changed FILE IN OLD NEW SED: the same for both kinds of changes. One with sed is of one line.
 changed()
 {
     if [ -z "$5" ]; then
         change "$1" "$2" "$3" "$4"
         return
     fi
-    sed "$5" "$1" >"$work/sed" || return 1
-    cat "$work/sed"
-    [ "$(diff "$1" "$work/sed" | grep -c '^[<>]')" -eq 2 ]
+    sed "$5" "$1" || return 1
+    [ "$(sed "$5" "$1" | diff "$1" - | grep -c '^<')" -eq 1 ]
 }
 
 # program_of TEST: the target that has it
@@ -140,60 +142,65 @@ check()
 
 # --- Run --------------------------------------------------------------------------------------------------------------
 
-# Only what differs is copied, so that a second run compiles little.
-copy_tree()
-{
-    mkdir -p "$tree"
-    (cd "$tree" && find . -type f) | while read -r path; do
-        [ -e "$path" ] || rm -f "$tree/$path"
-    done
-    find . \( -path ./build -o -path ./out -o -path ./.git \) -prune -o -type f -print | while read -r path; do
-        cmp -s "$path" "$tree/$path" && continue
-        mkdir -p "$tree/${path%/*}"
-        cp "$path" "$tree/$path"
-    done
-}
-
-# build TARGET...: silent; what it said is in the log
-build()
-{
-    cmake --build "$work/build" -j "$jobs" --target "$@" >"$work/log" 2>&1
-}
-
-# run_test TEST: its exit code
+# run_test PROGRAM TEST DIRECTORY: its exit code. Tests of files make theirs in the directory.
 run_test()
 {
-    target=$(program_of "$1")
     code=0
-    if [ "$target" = proloop_abort_program ]; then
-        timeout -s KILL "$limit_seconds" cmake -D "PROGRAM=$work/build/tests/$target" -D "CASE=${1##*.}" \
-            -P "$root/tests/aborts.cmake" >"$work/output" 2>&1 || code=$?
+    if [ "${1##*/}" = proloop_abort_program ]; then
+        timeout -s KILL "$limit_seconds" cmake -D "PROGRAM=$1" -D "CASE=${2##*.}" -P "$root/tests/aborts.cmake" \
+            >"$3/output" 2>&1 || code=$?
     else
-        # The outer redirection is for what the shell itself says of a program that was stopped. Tests of files make
-        # theirs where they are.
+        # The outer redirection is for what the shell itself says of a program that was stopped.
         (
-            cd "$work"
+            cd "$3"
             # shellcheck disable=SC3045 # every shell of the systems this runs on has it
             ulimit -c 0
-            timeout -s KILL "$limit_seconds" "$work/build/tests/$target" --gtest_filter="$1" >"$work/output" 2>&1
+            timeout -s KILL "$limit_seconds" "$1" --gtest_filter="$2" >output 2>&1
             exit "$?"
-        ) 2>"$work/shell" || code=$?
-        if [ "$code" -eq 0 ] && ! grep -q '^cases: [1-9][0-9]* passed' "$work/output"; then
+        ) 2>"$3/shell" || code=$?
+        if [ "$code" -eq 0 ] && ! grep -q '^cases: [1-9][0-9]* passed' "$3/output"; then
             code=1
         fi
     fi
     return "$code"
 }
 
-# verdict TEST FILE: of the changed tree, in a word
+# compile DIRECTORY FILE: the file of the sources in the directory, into an object there. The command is that of the
+# build, with other paths.
+compile()
+{
+    grep " $root/$2\$" "$work/commands" | sed "s|$root/src|$1/src|g; s|$root/include|$1/include|g; \
+        s| -o [^ ]*| -o $1/objects/$(echo "$2" | tr / .).o|; s| -MF [^ ]*| -MF $1/dependencies|" >"$1/command"
+    [ "$(wc -l <"$1/command")" -eq 1 ] && (cd "$build" && sh "$1/command") >"$1/log" 2>&1
+}
+
+# build_changed DIRECTORY FILE PROGRAM: links DIRECTORY/PROGRAM with what the change of FILE changes
+build_changed()
+{
+    rm -rf "$1/objects"
+    mkdir "$1/objects"
+    case $2 in
+    *.h)
+        sed "s|.* $root/||" "$work/commands" | grep '^src/.*\.c$' >"$1/files"
+        while read -r path; do
+            compile "$1" "$path" || return 1
+        done <"$1/files"
+        ;;
+    *) compile "$1" "$2" || return 1 ;;
+    esac
+    sed "s| -o tests/$3 | -o $1/$3 $(echo "$1"/objects/*.o) |" "$work/$3.link" >"$1/command"
+    (cd "$build" && sh "$1/command") >"$1/log" 2>&1
+}
+
+# verdict DIRECTORY TEST FILE PROGRAM: of the changed sources there, in a word
 verdict()
 {
-    if ! build "$(program_of "$1")"; then
+    if ! build_changed "$1" "$3" "$4"; then
         echo 'does not compile'
         return
     fi
     code=0
-    run_test "$1" || code=$?
+    run_test "$1/$4" "$2" "$1" || code=$?
     if [ "$code" -eq 0 ]; then
         echo green
     elif [ "$code" -eq 124 ] || [ "$code" -eq 137 ]; then # 128 and SIGKILL, of timeout
@@ -205,44 +212,76 @@ verdict()
     fi
 }
 
-is_red()
+# try_records JOB: every so many-th record, one after the other; RESULT lines with the number of the record before them
+try_records()
 {
-    [ "$1" = fails ] || [ "$1" = hangs ] || [ "$1" = 'stops the program' ]
+    directory=$work/$1
+    rm -rf "$directory"
+    mkdir -p "$directory"
+    cp -R src include "$directory"
+    : >"$directory/results"
+    number=0
+    while IFS=$separator read -r section statement test file place old new expression; do
+        number=$((number + 1))
+        [ $((number % jobs + 1)) -eq "$1" ] || continue
+        program=$(program_of "$test")
+        if ! changed "$file" "$place" "$old" "$new" "$expression" >"$directory/changed"; then
+            result='no place, or several'
+        elif ! run_test "$build/tests/$program" "$test" "$directory"; then
+            result='red without the change'
+        else
+            cp "$directory/changed" "$directory/$file"
+            result=$(verdict "$directory" "$test" "$file" "$program")
+            cp "$file" "$directory/$file"
+        fi
+        printf '%-18s %s: %s (%s)\n' "$result" "$section" "$statement" "$test"
+        echo "$number $result" >>"$directory/results"
+    done <"$work/records"
+}
+
+# Without debugging information, which takes most of the time.
+build_all()
+{
+    mkdir -p "$work"
+    if ! cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE= -DCMAKE_C_FLAGS=-O0 -DCMAKE_CXX_FLAGS=-O0 >"$work/log" 2>&1 ||
+        ! cmake --build "$build" -j "$jobs" --target proloop_tests proloop_shim_tests proloop_abort_program \
+            >"$work/log" 2>&1; then
+        cat "$work/log"
+        return 1
+    fi
+    ninja -C "$build" -t commands proloop_tests | grep " -c $root/src/" >"$work/commands"
+    for program in proloop_tests proloop_shim_tests proloop_abort_program; do
+        ninja -C "$build" -t commands "$program" | grep " -o tests/$program " >"$work/$program.link"
+    done
 }
 
 run()
 {
-    copy_tree
-    cmake -S "$tree" -B "$work/build" -G Ninja -DCMAKE_BUILD_TYPE=Debug >"$work/log" 2>&1 || { cat "$work/log"; return 1; }
-    build proloop_tests proloop_shim_tests proloop_abort_program || { cat "$work/log"; return 1; }
+    build_all
     records >"$work/records"
-    : >"$work/results"
-    red=0 others=0
-    while IFS=$separator read -r section statement test file place old new expression; do
-        result=
-        if ! changed "$file" "$place" "$old" "$new" "$expression" >"$work/changed"; then
-            result='no place, or several'
-        elif ! build "$(program_of "$test")" || ! run_test "$test"; then
-            result='red without the change'
-        else
-            cp "$work/changed" "$tree/$file"
-            result=$(verdict "$test")
-            cp "$file" "$tree/$file"
-        fi
-        if is_red "$result"; then
-            red=$((red + 1))
-        else
-            others=$((others + 1))
-        fi
-        printf '%-18s %s: %s (%s)\n' "$result" "$section" "$statement" "$test"
-        echo "$result" >>"$work/results"
-    done <"$work/records"
-    count="$((red + others)) statements: $red red, $others not"
+    rm -rf "$work"/[0-9]*
+    workers=
+    job=0
+    while [ "$job" -lt "$jobs" ]; do
+        job=$((job + 1))
+        try_records "$job" &
+        workers="$workers $!"
+    done
+    # shellcheck disable=SC2064,SC2086 # those that there are now
+    trap "kill $workers" INT TERM
+    wait
+    cat "$work"/[0-9]*/results | sort -n | sed 's/^[0-9]* //' >"$work/results"
+    total=$(wc -l <"$work/results")
+    if [ "$total" -ne "$(wc -l <"$work/records")" ]; then
+        echo 'semantics.sh: stopped before the last statement'
+        return 1
+    fi
+    red=$(grep -c -e '^fails$' -e '^hangs$' -e '^stops the program$' "$work/results" || true)
     if [ -z "$filter" ]; then
         write_document "$work/results" >"$document"
     fi
-    echo "$count"
-    [ "$others" -eq 0 ]
+    echo "$total statements: $red red, $((total - red)) not"
+    [ "$total" -eq "$red" ]
 }
 
 # --- The document -----------------------------------------------------------------------------------------------------
@@ -253,10 +292,11 @@ write_document()
     cat <<'END'
 # The scheduler's semantics, and what proves them
 
-Loop, futures and tasks behave as CPython's asyncio does, in C. Each statement below is held by a test. What proves that
-the test holds it: somebody broke the statement by changing one line of the library, and the test turned red. The script
-`scripts/semantics.sh` does that for all of them and writes this page from `tests/semantics.txt`; the suite
-`semantics` of `ctest` checks that each change still has its place and each test is there.
+Loop, futures, tasks and what is built on them behave as CPython's asyncio does, in C. Each statement below is held by a
+test. What proves that the test holds it: somebody broke the statement by changing one line of the library, and the test
+turned red. The script `scripts/semantics.sh` does that for all of them and writes this page from
+`tests/semantics.txt`; the suite `semantics` of `ctest` checks that each change still has its place and each test is
+there.
 
 A test is named SUITE/BACKEND.CASE, a filter of GoogleTest: `proloop_tests --gtest_filter='loop/*.NAME'`; `abort.CASE` is
 a test of `ctest`, a program that ends on purpose. *Fails*, *stops the program* (an invariant was checked, or memory

@@ -93,6 +93,7 @@ static void compete(pl_task_fn *greedy)
     CHECK_EQ_INT(pl_group_spawn(&all, wait_for_timer, &c, NULL), PL_OK);
     CHECK_EQ_INT(pl_group_end(&all, 0), 0);
     CHECK_EQ_INT(c.turns, TURNS_WANTED);
+    CHECK(c.steps < STEPS_ENOUGH); /* else they had their turn because the greedy one gave up */
     pl_future_unref(c.done);
     close_listener(c.listener);
 }

@@ -4,6 +4,7 @@
 #include "allocation.h"
 #include "fixture.h"
 #include "harness.h"
+#include "jobs.h"
 #include "threads.h"
 
 static pl_runner *create_runner(test_context *t)
@@ -607,6 +608,50 @@ TEST_CASE(pl_run_runs_closers_too)
     EXPECT_REPORTS(&f, "PL_ESTATE ");
 }
 
+typedef struct last_job {
+    job_site site;
+    pl_future *future;
+    int turns; /* of the loop until the job may end */
+} last_job;
+
+static void let_go_after_turns(void *arg)
+{
+    last_job *last = arg;
+    if (last->turns-- > 0)
+        CHECK_EQ_INT(pl_call_soon(NULL, let_go_after_turns, last, NULL), PL_OK);
+    else
+        test_gate_open(&last->site.go);
+}
+
+static int64_t leave_a_job(void *arg)
+{
+    last_job *last = arg;
+    CHECK_EQ_INT(pl_thread_pool_submit(NULL, &last->future, job_gated, &last->site, NULL), PL_OK);
+    return pl_call_soon(NULL, let_go_after_turns, last, NULL);
+}
+
+/* The job ends only if the loop goes on meanwhile. */
+TEST_CASE(jobs_of_the_default_pool_end_before_the_loop_is_closed)
+{
+    fixture f;
+    last_job last = {.turns = 50};
+    if (strcmp(t->backend, "sim") == 0) {
+        t_skip(t, "the clock of the simulation does not wait for threads");
+        return;
+    }
+    pl_runner *runner = create_reporting(t, &f);
+    REQUIRE(runner != NULL);
+    job_site_open(&last.site, 7);
+    CHECK_EQ_INT(pl_runner_run(runner, leave_a_job, &last), PL_OK);
+    CHECK_EQ_INT(pl_runner_close(runner), PL_OK);
+    CHECK_EQ_INT(pl_future_result(last.future), 7);
+    EXPECT_REPORTS(&f, "");
+    pl_future_unref(last.future);
+    test_gate_open(&last.site.go);
+    test_gate_wait(&last.site.ended);
+    job_site_close(&last.site);
+}
+
 static int64_t stop_when_cancelled(void *arg)
 {
     fixture *f = arg;
@@ -730,4 +775,5 @@ TEST_SUITE(runner, TEST_BACKENDS_ALL, CASE(each_run_gives_the_result_of_its_main
            CASE(their_errors_are_reported_as_those_of_the_shutdown),
            CASE(an_error_that_another_task_waits_for_is_not_reported), CASE(tasks_that_are_started_to_clean_up_may_run),
            CASE(closers_run_after_the_tasks_and_before_the_loop_is_closed), CASE(what_closers_start_ends_with_the_loop),
-           CASE(pl_run_runs_closers_too), CASE(a_shutdown_is_not_stopped), CASE(each_allocation_of_a_runner_may_fail))
+           CASE(pl_run_runs_closers_too), CASE(jobs_of_the_default_pool_end_before_the_loop_is_closed),
+           CASE(a_shutdown_is_not_stopped), CASE(each_allocation_of_a_runner_may_fail))
