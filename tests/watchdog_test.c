@@ -143,6 +143,12 @@ static int64_t await_next(void *arg)
         return 0;
     }
     (void)snprintf(name, sizeof name, "depth %d", depth + 1);
+    if (depth % 2) { /* one waits for the child of its group, the next for a task */
+        pl_group group = {0};
+        CHECK_EQ_INT(pl_group_begin(&group, PL_GROUP_FAIL_FAST), PL_OK);
+        CHECK_EQ_INT(pl_group_spawn_task(&group, NULL, await_next, l, &options), PL_OK);
+        return pl_group_end(&group, 0);
+    }
     CHECK_EQ_INT(pl_spawn(&next, await_next, l, &options), PL_OK);
     result = pl_task_await(next);
     pl_task_unref(next);
