@@ -232,6 +232,11 @@ static bool case_is_ready(const pl_select_case *c)
     return channel->closed || channel->count > 0 || !pl__list_is_empty(&channel->senders);
 }
 
+static int case_now(const pl_select_case *c)
+{
+    return c->kind == PL_CASE_SEND ? send_now(c->channel, c->value) : receive_now(c->channel, c->value);
+}
+
 /* A value is there to be read or written, unless there are none. */
 static bool value_is_given(const pl_channel *channel, const void *value)
 {
@@ -255,12 +260,6 @@ int pl_channel_try_receive(pl_channel *channel, void *value)
     return checked < 0 ? checked : receive_now(channel, value);
 }
 
-/* Before a task call holds its channel. */
-static int task_call_checked(const pl_channel *channel)
-{
-    return pl__task_running() ? channel_check(channel) : PL_ENOTASK;
-}
-
 /* A select of this one case. */
 static int wait_for_case(pl_select_case c)
 {
@@ -268,38 +267,32 @@ static int wait_for_case(pl_select_case c)
     return waited < 0 ? waited : c.result;
 }
 
-int pl_channel_send(pl_channel *channel, const void *value)
+/* What a select of one case does, but that the channel is looked at without drawing a number. */
+static int transfer(pl_select_case c)
 {
-    if (!channel || !value_is_given(channel, value))
+    if (!c.channel || !value_is_given(c.channel, c.value))
         return PL_EINVAL;
-    int result = task_call_checked(channel);
+    int result = pl__task_running() ? channel_check(c.channel) : PL_ENOTASK;
     if (result < 0)
         return result;
-    (void)pl_channel_ref(channel); /* others may let go of it whenever this call lets them run */
+    (void)pl_channel_ref(c.channel); /* others may let go of it whenever this call lets them run */
     result = pl__task_call_begin();
     if (result == PL_OK)
-        result = send_now(channel, value);
-    if (result == PL_EFULL)
-        result = wait_for_case(pl_case_send(channel, value));
-    pl_channel_unref(channel);
+        result = case_now(&c);
+    if (result == PL_EFULL || result == PL_EEMPTY)
+        result = wait_for_case(c);
+    pl_channel_unref(c.channel);
     return result;
+}
+
+int pl_channel_send(pl_channel *channel, const void *value)
+{
+    return transfer(pl_case_send(channel, value));
 }
 
 int pl_channel_receive(pl_channel *channel, void *value)
 {
-    if (!channel || !value_is_given(channel, value))
-        return PL_EINVAL;
-    int result = task_call_checked(channel);
-    if (result < 0)
-        return result;
-    (void)pl_channel_ref(channel); /* others may let go of it whenever this call lets them run */
-    result = pl__task_call_begin();
-    if (result == PL_OK)
-        result = receive_now(channel, value);
-    if (result == PL_EEMPTY)
-        result = wait_for_case(pl_case_receive(channel, value));
-    pl_channel_unref(channel);
-    return result;
+    return transfer(pl_case_receive(channel, value));
 }
 
 /* --- Select ------------------------------------------------------------------------------------------------------- */
@@ -366,8 +359,7 @@ static int select_held(pl_select_case *cases, size_t count, pl_duration limit)
     pl_task *task = pl__task_running();
     pl_select_case *chosen = choose(task->future.loop, cases, count);
     if (chosen) {
-        bool sends = chosen->kind == PL_CASE_SEND;
-        chosen->result = sends ? send_now(chosen->channel, chosen->value) : receive_now(chosen->channel, chosen->value);
+        chosen->result = case_now(chosen);
         PL__CHECK(chosen->result == PL_OK || chosen->result == PL_ECLOSED);
         return (int)(chosen - cases);
     }

@@ -13,6 +13,7 @@
  */
 #include "system.h"
 
+#include <limits.h>
 #include <string.h>
 
 #include "../buffer_pool.h"
