@@ -18,7 +18,7 @@ bool link_make(const char *content, const char *path, bool to_folder);
 /** A named pipe in the file system. False: there is no such thing here. */
 bool pipe_make(const char *path);
 
-/** Removes a file, link, pipe or empty folder. What is not there is fine. */
+/** Removes a file, link, pipe or empty folder, and waits until it is gone. What is not there is fine. */
 void path_remove(const char *path);
 
 #ifdef __cplusplus

@@ -4,7 +4,10 @@
 
 #include <wchar.h>
 
-enum { PATH_SPACE = 4096 };
+enum {
+    PATH_SPACE = 4096,
+    REMOVE_TRIES = 5000 /* a millisecond apart */
+};
 
 /* The path in full and with the prefix that allows it to be long; only the last part may be a name that is wrong. */
 static bool widen(const char *path, wchar_t *wide)
@@ -67,9 +70,22 @@ bool pipe_make(const char *path)
     return false;
 }
 
+/* A file that is removed while something has it open, a worker that is about to close it or a scanner, stays until that
+ * closes it, and so does the folder it is in: its end is waited for. */
 void path_remove(const char *path)
 {
     wchar_t wide[PATH_SPACE];
-    if (widen(path, wide) && !DeleteFileW(wide))
-        (void)RemoveDirectoryW(wide);
+    if (!widen(path, wide))
+        return;
+    for (int i = 0; i < REMOVE_TRIES; i++) {
+        DWORD error;
+        if (!DeleteFileW(wide))
+            (void)RemoveDirectoryW(wide);
+        if (GetFileAttributesW(wide) == INVALID_FILE_ATTRIBUTES) {
+            error = GetLastError();
+            if (error == ERROR_FILE_NOT_FOUND || error == ERROR_PATH_NOT_FOUND || error == ERROR_INVALID_NAME)
+                return;
+        }
+        Sleep(1);
+    }
 }
