@@ -24,5 +24,6 @@
 #include <proloop/stream.h>
 #include <proloop/sync.h>
 #include <proloop/task.h>
+#include <proloop/udp.h>
 
 #endif
