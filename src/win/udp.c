@@ -207,6 +207,8 @@ static void note_received(pl__completion *c, size_t index, size_t bytes, bool cu
     DWORD count;
     size_t room = room_of(c, index, r->parts, &count);
     memset(&datagram->info, 0, sizeof datagram->info);
+    if (cut && bytes < room)
+        bytes = room; /* what was cut filled it, whatever the call says */
     datagram->size = bytes < room ? bytes : room;
     datagram->info.full_size = bytes;
     datagram->info.truncated = cut || bytes > room;
