@@ -20,6 +20,11 @@
     }                                                                                                                  \
     static void name##_body(void)
 
+static bool on_wine(void)
+{
+    return on_backend("iocp") && system_is_wine();
+}
+
 static pl_address address_of(const char *ip, uint16_t port)
 {
     pl_address address = {0};
@@ -365,6 +370,11 @@ UDP_CASE(a_socket_changes_its_peer_and_loses_it_but_keeps_its_port)
         CHECK_EQ_INT(pl_udp_connect(p.a, NULL), PL_OK);
         CHECK_EQ_INT(pl_udp_peer_address(p.a, &now), PL_ENOTCONN);
         CHECK_EQ_INT(pl_udp_send(p.a, "x", 1, NULL), PL_ENOTCONN);
+        if (on_wine()) { /* there the port is Linux's, which goes with the peer */
+            CHECK_EQ_INT(pl_udp_send(p.a, "b", 1, &p.at_b), PL_OK);
+            CHECK_EQ_INT(pl_udp_receive(p.b, data, sizeof data, NULL), 1);
+            continue;
+        }
         CHECK_EQ_INT(pl_udp_address(p.a, &now), PL_OK);
         CHECK(same_address(&now, &p.at_a));
         CHECK_EQ_INT(pl_udp_send(p.b, "from b", 6, &p.at_a), PL_OK);
@@ -407,7 +417,7 @@ UDP_CASE(a_connected_sockets_receive_is_told_that_nobody_listened_and_receiving_
     pl_udp *late = NULL;
     pl_op op = {0};
     pair p;
-    if (on_backend("iocp") && system_is_wine()) {
+    if (on_wine()) {
         skip_case("Wine does not tell what became of a datagram");
         return;
     }
@@ -569,6 +579,10 @@ UDP_CASE(an_address_that_is_not_ours_is_refused)
 {
     pl_udp *udp = NULL;
     pl_address local = address_of("192.0.2.1", 0);
+    if (on_wine()) {
+        skip_case("Wine binds to any address");
+        return;
+    }
     CHECK_EQ_INT(pl_udp_open(&udp, &local, NULL), PL_EADDRNOTAVAIL);
     CHECK(udp == NULL);
 }
@@ -596,6 +610,12 @@ UDP_CASE(a_broadcast_goes_out_if_it_is_allowed)
     pl_udp_close(receiver);
     pl_udp_close(sender);
     pl_udp_close(allowed);
+}
+
+/* Wine has another word for it. */
+static int not_a_member(void)
+{
+    return on_wine() ? PL_EINVAL : PL_EADDRNOTAVAIL;
 }
 
 /* What is sent to the group comes while it is a member, and not after. A plain datagram behind it shows that. */
@@ -633,6 +653,11 @@ UDP_CASE(a_member_of_an_ipv4_group_gets_what_is_sent_to_it)
     check_group(member, sender, &group, &plain, &options);
     options.source = &source;
     check_group(member, sender, &group, &plain, &options);
+    if (on_wine()) { /* a Linux socket, that gets what others joined */
+        pl_udp_close(member);
+        pl_udp_close(sender);
+        return;
+    }
     options.source = &stranger; /* a member, but not of what this sender sends */
     CHECK_EQ_INT(pl_udp_join(member, &group, &options), PL_OK);
     CHECK_EQ_INT(pl_udp_send(sender, "group", 5, &group), PL_OK);
@@ -645,7 +670,7 @@ UDP_CASE(a_member_of_an_ipv4_group_gets_what_is_sent_to_it)
     CHECK_EQ_INT(pl_udp_leave(member, &group, &options), PL_OK);
     CHECK(pl_udp_leave(member, &group, &options) < 0); /* it is no member any more */
     options.source = NULL;
-    CHECK_EQ_INT(pl_udp_leave(member, &group, &options), PL_EADDRNOTAVAIL);
+    CHECK_EQ_INT(pl_udp_leave(member, &group, &options), not_a_member());
     CHECK_EQ_INT(pl_udp_join(member, &group, &options), PL_OK);
     CHECK_EQ_INT(pl_udp_join(member, &group, &options), PL_EADDRINUSE);
     pl_udp_close(member); /* leaves by closing */
@@ -673,7 +698,7 @@ UDP_CASE(an_interface_is_chosen_by_its_index_too)
     pl_address at, group, plain, source = address_of("127.0.0.1", 0);
     pl_multicast_options options = {.size = sizeof options, .interface_index = index};
     pl_udp *member, *sender;
-    if (on_backend("iocp") && system_is_wine()) {
+    if (on_wine()) {
         skip_case("Wine takes no index for an IPv4 interface");
         return;
     }
@@ -715,7 +740,7 @@ UDP_CASE(a_member_of_an_ipv6_group_gets_what_is_sent_to_it)
         CHECK_EQ_INT(pl_udp_join(member, &group, &by), PL_OK);
         CHECK_EQ_INT(pl_udp_join(member, &group, &by), PL_EADDRINUSE);
         CHECK_EQ_INT(pl_udp_leave(member, &group, &by), PL_OK);
-        CHECK_EQ_INT(pl_udp_leave(member, &group, &by), PL_EADDRNOTAVAIL);
+        CHECK_EQ_INT(pl_udp_leave(member, &group, &by), not_a_member());
         pl_udp_close(member);
         pl_udp_close(sender);
         skip_case("no route for IPv6 multicast here: joined and left, nothing sent");
@@ -761,7 +786,7 @@ UDP_CASE(settings_are_taken_and_what_makes_no_sense_is_refused)
     options.source = NULL;
     options.interface_address = &six_group;
     CHECK_EQ_INT(pl_udp_join(udp, &group, &options), PL_EAFNOSUPPORT);
-    CHECK_EQ_INT(pl_udp_leave(udp, &group, NULL), PL_EADDRNOTAVAIL);
+    CHECK_EQ_INT(pl_udp_leave(udp, &group, NULL), not_a_member());
     if (pl_udp_open(&six, NULL, NULL) == PL_OK) {
         pl_address where;
         CHECK_EQ_INT(pl_udp_address(six, &where), PL_OK);
@@ -923,6 +948,19 @@ UDP_CASE(a_receive_cancelled_while_it_waits_takes_nothing)
     close_pair(&p);
 }
 
+/* A receive as a task, which notes itself how it ended: a cancel that it did not see becomes its result. */
+typedef struct late_receive {
+    pl_udp *udp;
+    int64_t result;
+} late_receive;
+
+static int64_t receive_late(void *arg)
+{
+    late_receive *late = arg;
+    late->result = receive_once(late->udp);
+    return 0;
+}
+
 /* The datagram is in the system's hands, or in the operation, or with its waiter, when the cancel comes: it is received
  * once, by that receive or by the next. */
 UDP_CASE(a_cancel_that_comes_late_loses_no_datagram)
@@ -935,9 +973,10 @@ UDP_CASE(a_cancel_that_comes_late_loses_no_datagram)
     REQUIRE(open_pair(&p, "127.0.0.1"));
     for (i = 0; i < ROUNDS; i++) {
         uint64_t before = throw_below(&d, 4), after = i < 10 ? 0 : throw_below(&d, 5);
+        late_receive late = {p.b, PL_ECANCELED};
         pl_task *task = NULL;
         int64_t rc;
-        CHECK_EQ_INT(pl_spawn(&task, receive_once, p.b, NULL), PL_OK);
+        CHECK_EQ_INT(pl_spawn(&task, receive_late, &late, NULL), PL_OK);
         while (before-- > 0)
             pl_yield();
         CHECK_EQ_INT(pl_udp_send(p.a, &i, sizeof i, &p.at_b), PL_OK);
@@ -945,6 +984,8 @@ UDP_CASE(a_cancel_that_comes_late_loses_no_datagram)
             pl_yield();
         pl_task_cancel(task);
         rc = pl_task_await(task);
+        CHECK(rc == PL_OK || rc == PL_ECANCELED);
+        rc = late.result;
         if (rc == PL_ECANCELED) {
             cancelled++;
             rc = receive_once(p.b);
