@@ -50,6 +50,7 @@ typedef struct pl__buffer_pool pl__buffer_pool;
     X(SEND, send, SYSTEM, CANCELLABLE)                                                                                 \
     X(SEND_FILE, send_file, SYSTEM, CANCELLABLE)                                                                       \
     X(RESOLVE, resolve, WORKER, ABANDONABLE)                                                                           \
+    X(RESOLVE_ADDRESS, resolve_address, WORKER, ABANDONABLE)                                                           \
     X(FILE_OPEN, file_open, WORKER, ABANDONABLE)                                                                       \
     X(FILE_STAT, file_stat, WORKER, ABANDONABLE)                                                                       \
     X(FILE_READ, file_read, WORKER, JOINED)                                                                            \
