@@ -98,7 +98,7 @@ void shims_set_reverse(const char *name);
 void shims_set_resolve_at_once(bool at_once);
 bool shims_resolve_at_once(void);
 
-/* Whether the system can be told to stop a look-up, and how often it was since this was last asked. */
+/* Whether the system can be told to stop a look-up, and how often it was, ever. */
 bool shims_can_stop(void);
 int shims_stopped(void);
 

@@ -356,14 +356,17 @@ static int known_addresses(const struct addrinfo *hints, struct addrinfo **found
     return *found ? 0 : known.error ? known.error : EAI_NONAME;
 }
 
+static shim shim_of_family(int family)
+{
+    return family == AF_INET ? SHIM_RESOLVE_IPV4 : family == AF_INET6 ? SHIM_RESOLVE_IPV6 : SHIM_RESOLVE_BOTH;
+}
+
 SHIM_OF(int, getaddrinfo, const char *host, const char *service, const struct addrinfo *hints, struct addrinfo **found)
 {
     bool is_known;
     int result = 0;
     shim_called(SHIM_RESOLVE);
-    shim_called(hints->ai_family == AF_INET    ? SHIM_RESOLVE_IPV4
-                : hints->ai_family == AF_INET6 ? SHIM_RESOLVE_IPV6
-                                               : SHIM_RESOLVE_BOTH);
+    shim_called(shim_of_family(hints ? hints->ai_family : AF_UNSPEC));
     pthread_mutex_lock(&known_lock);
     is_known = known.name && host && strcmp(host, known.name) == 0;
     if (is_known)

@@ -391,7 +391,7 @@ SHIM_OF(FARPROC, GetProcAddress, HMODULE module, LPCSTR name)
 
 int shims_stopped(void)
 {
-    return (int)InterlockedExchange(&stop_count, 0);
+    return (int)InterlockedExchangeAdd(&stop_count, 0);
 }
 
 bool shims_can_stop(void)

@@ -13,9 +13,8 @@
  * with the same seed give the same run. Only wake may be called from other threads, and only its flag is
  * locked.
  *
- * The network ends at this machine, beyond which nothing can be reached; but the addresses kept for documentation,
- * 192.0.2.0/24 and 2001:db8::/32, are there and silent: a connect to one ends when it has taken 21 seconds. Names are
- * those that a test has given, and their look-ups ANSWER events of their own.
+ * The network ends at this machine, beyond which nothing can be reached, except for the hosts that a test has given, which
+ * take their time. Names too are those that a test has given, and their look-ups ANSWER events of their own.
  */
 #include <stddef.h>
 #include <string.h>
@@ -35,7 +34,6 @@
 #define CLOCK_STEP       PL_US(1) /* what each poll takes: a program that never waits sees time pass, too */
 #define NETWORK_DELAY    PL_US(500)
 #define COMPLETION_DELAY PL_US(50)
-#define SILENCE_LIMIT    PL_SECONDS(21)
 #define DEFAULT_SEED     UINT64_C(0x70726f6c6f6f70)
 
 enum {
@@ -74,7 +72,7 @@ struct endpoint {
     enum endpoint_state state;
     pl_address local;
     pl_address remote;
-    int64_t silent_until; /* of a connect to an address that does not answer */
+    int64_t answer_time; /* of a connect to a host that takes its time */
     int64_t options[SOCKET_OPTIONS];
     event events[EVENT_KINDS];
     pl__list waiting[DIRECTIONS]; /* completions; in each only the first may take something */
@@ -166,12 +164,27 @@ static bool is_loopback(const pl_address *address)
     return address->family == PL_IPV4 ? address->ip[0] == 127 : memcmp(address->ip, loopback, 16) == 0;
 }
 
-/* Whether it is one of those kept for documentation. */
-static bool is_silent(const pl_address *address)
+static struct {
+    const pl__simulated_host *table;
+    size_t count;
+} hosts;
+
+void pl__simulation_set_hosts(const pl__simulated_host *table, size_t count)
 {
-    static const uint8_t four[] = {192, 0, 2}, six[] = {0x20, 0x01, 0x0d, 0xb8};
-    return address->family == PL_IPV4 ? memcmp(address->ip, four, sizeof four) == 0
-                                      : memcmp(address->ip, six, sizeof six) == 0;
+    hosts.table = table;
+    hosts.count = count;
+}
+
+/* NULL: it is none of them. */
+static const pl__simulated_host *host_of(const pl_address *address)
+{
+    for (size_t i = 0; i < hosts.count; i++) {
+        pl_address each;
+        PL__CHECK(pl_address_parse(&each, hosts.table[i].address, address->port) == PL_OK);
+        if (memcmp(&each, address, sizeof each) == 0)
+            return &hosts.table[i];
+    }
+    return NULL;
 }
 
 static bool family_is_known(uint8_t family)
@@ -364,8 +377,9 @@ static int64_t finish_connect(endpoint *e, const pl_address *address)
     simulation *s = e->network;
     PL__CHECK(e->state == CONNECTING);
     e->state = UNCONNECTED;
-    if (is_silent(address))
-        return PL_ECONNTIMEDOUT;
+    const pl__simulated_host *host = host_of(address);
+    if (host && host->error < 0)
+        return host->error;
     if (!is_loopback(address))
         return PL_ENETUNREACH;
     endpoint *listener = listener_at(s, address);
@@ -487,7 +501,7 @@ static bool can_finish(const endpoint *e, const pl__completion *c)
     case PL__SEND:
         return !e->peer || e->end_sent || space_left(e->peer) > 0;
     case PL__CONNECT:
-        return e->network->clock >= e->silent_until;
+        return e->network->clock >= e->answer_time;
     default:
         return true;
     }
@@ -524,15 +538,14 @@ static void nudge(endpoint *e, enum direction direction)
         schedule(e, (enum event_kind)direction, COMPLETION_DELAY);
 }
 
-/* Silence lasts. */
 static void begin_connect(endpoint *e, const pl__completion *c)
 {
-    if (!is_silent(&c->as.connect.address)) {
+    const pl__simulated_host *host = host_of(&c->as.connect.address);
+    e->answer_time = e->network->clock + (host ? host->delay : 0);
+    if (host)
+        schedule_after(e->network, &e->events[OUTPUT_EVENT], host->delay);
+    else
         schedule(e, OUTPUT_EVENT, NETWORK_DELAY);
-        return;
-    }
-    e->silent_until = e->network->clock + SILENCE_LIMIT;
-    schedule_after(e->network, &e->events[OUTPUT_EVENT], SILENCE_LIMIT);
 }
 
 /* --- Names -------------------------------------------------------------------------------------------------------- */
@@ -632,9 +645,8 @@ static void simulation_cancel(pl__proactor *proactor, pl__completion *c)
         return;
     }
     endpoint *e = endpoint_of(c->handle);
-    event *silence = &e->events[OUTPUT_EVENT];
-    if (c->kind == PL__CONNECT && e->silent_until > e->network->clock && pl__node_is_linked(&silence->node))
-        pl__node_unlink(&silence->node);
+    if (c->kind == PL__CONNECT && pl__node_is_linked(&e->events[OUTPUT_EVENT].node))
+        pl__node_unlink(&e->events[OUTPUT_EVENT].node);
     schedule(e, (enum event_kind)direction_of(c), COMPLETION_DELAY);
 }
 

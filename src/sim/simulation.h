@@ -7,6 +7,16 @@
 
 extern const pl__proactor_class pl__simulation;
 
+/* A host that takes its time to answer a connect. */
+typedef struct pl__simulated_host {
+    const char *address; /* in text form */
+    pl_duration delay;   /* exactly that, > 0 */
+    int error;           /* the answer; PL_OK: that of a host without delay */
+} pl__simulated_host;
+
+/* For tests: the hosts of all simulations from now on; the table stays the caller's. */
+void pl__simulation_set_hosts(const pl__simulated_host *hosts, size_t count);
+
 /* What a look-up of a name finds, and when: the network has no names of its own. */
 typedef struct pl__simulated_name {
     const char *name;
