@@ -519,6 +519,20 @@ SIM_CASE(addresses_that_come_late_are_tried_in_their_turn)
     take_connection(listener, client);
 }
 
+SIM_CASE(late_ipv4_takes_its_turn_before_more_of_ipv6)
+{
+    static const char *const silent_six[] = {"2001:db8::1", "2001:db8::3"};
+    pl_connect_options options = reporting();
+    SET_NAMES({"host.test", 0, PL_SECONDS(10), PL_OK, both_texts, 2},
+              {"host.test", PL_IPV6, PL_MS(10), PL_OK, silent_six, 2},
+              {"host.test", PL_IPV4, PL_MS(200), PL_OK, four_text, 1});
+    connect_by_name(&options);
+    CHECK_EQ_INT(report.count, 2);
+    is_moment(told[0].begun, 50 + 10);
+    CHECK_EQ_INT(told[1].address.family, PL_IPV4);
+    is_moment(told[1].begun, 50 + 10 + 250);
+}
+
 SIM_CASE(the_answer_for_both_counts_before_the_others)
 {
     static const char *const in_hosts_file[] = {"127.0.0.1"};
@@ -597,6 +611,6 @@ TEST_SUITE(happy_eyeballs, TEST_BACKENDS_NONE,
            CASE(ipv4_waits_a_while_for_ipv6_and_goes_ahead),
            CASE(ipv6_that_comes_within_the_resolution_delay_goes_first), CASE(ipv6_that_comes_first_does_not_wait),
            CASE(ipv6_that_fails_is_not_waited_for), CASE(addresses_that_come_late_are_tried_in_their_turn),
-           CASE(the_answer_for_both_counts_before_the_others), CASE(one_family_is_asked_for_alone),
-           CASE(one_after_another_asks_once), CASE(a_name_that_is_not_known_is_told),
-           CASE(a_limit_ends_the_questions_too))
+           CASE(late_ipv4_takes_its_turn_before_more_of_ipv6), CASE(the_answer_for_both_counts_before_the_others),
+           CASE(one_family_is_asked_for_alone), CASE(one_after_another_asks_once),
+           CASE(a_name_that_is_not_known_is_told), CASE(a_limit_ends_the_questions_too))
