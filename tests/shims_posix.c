@@ -9,7 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <poll.h>
 #include <sys/epoll.h>
+#include <sys/select.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -252,6 +254,18 @@ SHIM_OF(int, epoll_wait, int epoll, struct epoll_event *events, int size, int mi
 {
     shim_called(SHIM_WAIT);
     return fails(SHIM_WAIT, -1, NULL) ? -1 : __real_epoll_wait(epoll, events, size, milliseconds);
+}
+
+SHIM_OF(int, poll, struct pollfd *entries, nfds_t count, int milliseconds)
+{
+    shim_called(SHIM_WAIT);
+    return fails(SHIM_WAIT, -1, NULL) ? -1 : __real_poll(entries, count, milliseconds);
+}
+
+SHIM_OF(int, select, int limit, fd_set *reads, fd_set *writes, fd_set *exceptions, struct timeval *span)
+{
+    shim_called(SHIM_WAIT);
+    return fails(SHIM_WAIT, -1, NULL) ? -1 : __real_select(limit, reads, writes, exceptions, span);
 }
 
 long __real_syscall(long number, ...);

@@ -596,14 +596,14 @@ static int control(pl__proactor *proactor, pl__request *request)
         .control = control,                                                                                            \
     };
 
-#if defined(__linux__)
-DEFINE_PROACTOR(epoll)
-#endif
+PL__SELECTORS(DEFINE_PROACTOR)
+
+#define LIST_PROACTOR(selector) &selector##_proactor,
 
 const pl__proactor_class *const pl__proactors[] = {
-#if defined(__linux__)
-    &epoll_proactor,
-#endif
+    /* clang-format off */
+    PL__SELECTORS(LIST_PROACTOR)
     &pl__simulation,
     NULL,
+    /* clang-format on */
 };
