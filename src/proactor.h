@@ -54,6 +54,7 @@ typedef struct pl__buffer_pool pl__buffer_pool;
     X(RECEIVE_FROM, receive_from, SYSTEM, CANCELLABLE)                                                                 \
     X(SEND_TO, send_to, SYSTEM, CANCELLABLE)                                                                           \
     X(RESOLVE, resolve, WORKER, ABANDONABLE)                                                                           \
+    X(RESOLVE_ADDRESS, resolve_address, WORKER, ABANDONABLE)                                                           \
     X(FILE_OPEN, file_open, WORKER, ABANDONABLE)                                                                       \
     X(FILE_STAT, file_stat, WORKER, ABANDONABLE)                                                                       \
     X(FILE_READ, file_read, WORKER, JOINED)                                                                            \
