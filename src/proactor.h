@@ -242,6 +242,13 @@ typedef struct pl__proactor_class {
     void (*poll)(pl__proactor *proactor, int64_t deadline, pl__list *finished);
     void (*wake)(pl__proactor *proactor); /* any thread, and signal handlers: ends a poll, this or the next */
     int (*control)(pl__proactor *proactor, pl__request *request);
+    /* Inside a foreign loop, where no poll waits; NULL: it cannot be. From each `rest` on, which comes after every poll,
+     * ready(context) is called on any thread when there is something to poll for, once until the next one. `ready` NULL: the
+     * host watches the descriptor, which is readable then; `descriptor` NULL: there is none. */
+    int (*embed)(pl__proactor *proactor, void (*ready)(void *context), void *context);
+    void (*rest)(pl__proactor *proactor);
+    void (*unembed)(pl__proactor *proactor); /* waits until `ready` has returned; never called again */
+    int (*descriptor)(pl__proactor *proactor);
 } pl__proactor_class;
 
 /* Every proactor starts with this. */

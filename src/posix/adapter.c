@@ -32,6 +32,7 @@
 #include "error.h"
 #include "interrupt.h"
 #include "poll.h"
+#include "relay.h"
 #include "selector.h"
 #include "tcp.h"
 
@@ -53,6 +54,7 @@ typedef struct adapter {
     pl__list finished;        /* handed over by the next poll; between polls, those that were cancelled */
     pl__handle *changed[PL__SELECTOR_BATCH];
     pl__atomic_u32 attention;
+    pl__relay *relay; /* of a loop inside a foreign one that does not watch the selector itself; else NULL */
 } adapter;
 
 /* In pl__handle.system. */
@@ -563,6 +565,47 @@ static void poll(pl__proactor *proactor, int64_t deadline, pl__list *finished)
     pl__list_move_all(&self->finished, finished);
 }
 
+/* --- Inside a foreign loop ------------------------------------------------------------------------------------------ */
+
+static int descriptor(pl__proactor *proactor)
+{
+    adapter *self = adapter_of(proactor);
+    return self->selector->type->descriptor(self->selector);
+}
+
+static int embed(pl__proactor *proactor, void (*ready)(void *context), void *context)
+{
+    adapter *self = adapter_of(proactor);
+    PL__CHECK(!self->relay);
+    return ready ? pl__relay_start(&self->relay, descriptor(proactor), ready, context) : PL_OK;
+}
+
+/* Somebody waits for the selector from now on: a wake has to show there. */
+static void rest(pl__proactor *proactor)
+{
+    adapter *self = adapter_of(proactor);
+    uint32_t found = AWAKE;
+    if (!pl__atomic_u32_compare_exchange(&self->attention, &found, WAITING) && found == WOKEN)
+        self->selector->type->wake(self->selector);
+    if (self->relay)
+        pl__relay_arm(self->relay);
+}
+
+static void interrupt_relay(void *arg)
+{
+    adapter *self = arg;
+    self->selector->type->wake(self->selector);
+}
+
+static void unembed(pl__proactor *proactor)
+{
+    adapter *self = adapter_of(proactor);
+    if (self->relay)
+        pl__relay_stop(self->relay, interrupt_relay, self);
+    self->relay = NULL;
+    wake(proactor); /* what came since the last poll is looked at by the next one, which so does not wait */
+}
+
 /* --- Requests: 0 or a negated errno ------------------------------------------------------------------------------- */
 
 static int fill(pl__request *request, int descriptor)
@@ -673,6 +716,10 @@ static int control(pl__proactor *proactor, pl__request *request)
         .poll = poll,                                                                                                  \
         .wake = wake,                                                                                                  \
         .control = control,                                                                                            \
+        .embed = embed,                                                                                                \
+        .rest = rest,                                                                                                  \
+        .unembed = unembed,                                                                                            \
+        .descriptor = descriptor,                                                                                      \
     };
 
 #if defined(__linux__)

@@ -173,6 +173,11 @@ static void wake(pl__selector *selector)
     errno = saved;
 }
 
+static int descriptor(pl__selector *selector)
+{
+    return of(selector)->epoll;
+}
+
 const pl__selector_class pl__selector_epoll = {
     .name = "epoll",
     .create = create,
@@ -181,4 +186,5 @@ const pl__selector_class pl__selector_epoll = {
     .remove = drop_handle,
     .wait = wait_for_change,
     .wake = wake,
+    .descriptor = descriptor,
 };

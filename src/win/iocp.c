@@ -31,7 +31,7 @@ enum {
     LONGEST_WAIT = 60000 /* milliseconds, then it looks around and waits again */
 };
 
-enum { KEY_REQUEST, KEY_WAKE };
+enum { KEY_REQUEST, KEY_WAKE, KEY_RELAY /* ends its wait, and means nothing */ };
 
 /* Of the wake packet. */
 enum {
@@ -43,9 +43,12 @@ enum {
 typedef struct iocp {
     pl__proactor proactor;
     HANDLE port;
-    uint64_t in_flight;    /* completions whose packet is to come */
-    pl__list cancelled;    /* those that ended by a cancel, without a packet; the next poll tells */
+    uint64_t in_flight; /* completions whose packet is to come */
+    pl__list cancelled; /* those that ended by a cancel, without a packet; the next poll tells */
     pl__foreign foreign;
+    pl__relay *relay; /* of a loop inside a foreign one; else NULL */
+    ULONG left_count; /* packets that the last relay had */
+    OVERLAPPED_ENTRY left[PL__RELAY_PACKETS];
     pl__worker_pool *pool; /* NULL until the first job */
     pl__atomic_u32 wake;
 } iocp;
@@ -306,6 +309,21 @@ static void take_packet(iocp *self, OVERLAPPED *overlapped, pl__list *finished)
     pl__list_push_back(finished, &completion->node);
 }
 
+/* Returns whether one of them was the wake. */
+static bool take_batch(iocp *self, const OVERLAPPED_ENTRY *entries, ULONG count, pl__list *finished)
+{
+    bool woken = false;
+    for (ULONG i = 0; i < count; i++) {
+        if (entries[i].lpCompletionKey == KEY_REQUEST) {
+            take_packet(self, entries[i].lpOverlapped, finished);
+        } else if (entries[i].lpCompletionKey == KEY_WAKE) {
+            pl__atomic_u32_store(&self->wake, WAKE_NONE); /* before what it was for is looked at */
+            woken = true;
+        }
+    }
+    return woken;
+}
+
 /* Waits for packets and takes those that are there. Returns whether one of them was the wake. */
 static bool take_packets(iocp *self, DWORD milliseconds, pl__list *finished)
 {
@@ -319,14 +337,21 @@ static bool take_packets(iocp *self, DWORD milliseconds, pl__list *finished)
                 PL__PANIC("GetQueuedCompletionStatusEx: %lu", (unsigned long)error);
             break;
         }
-        for (ULONG j = 0; j < count; j++) {
-            if (entries[j].lpCompletionKey == KEY_REQUEST) {
-                take_packet(self, entries[j].lpOverlapped, finished);
-            } else {
-                pl__atomic_u32_store(&self->wake, WAKE_NONE); /* before what it was for is looked at */
-                woken = true;
-            }
-        }
+        woken |= take_batch(self, entries, count, finished);
+    }
+    return woken;
+}
+
+/* Those that came while the loop rested. */
+static bool take_relayed(iocp *self, pl__list *finished)
+{
+    OVERLAPPED_ENTRY entries[PL__RELAY_PACKETS];
+    ULONG count = self->left_count;
+    self->left_count = 0;
+    bool woken = take_batch(self, self->left, count, finished);
+    if (self->relay) {
+        count = pl__relay_take(self->relay, entries);
+        woken |= take_batch(self, entries, count, finished);
     }
     return woken;
 }
@@ -367,6 +392,7 @@ static void iocp_poll(pl__proactor *proactor, int64_t deadline, pl__list *finish
     do {
         woken = take_lost_wake(self);
         take_lost_waits(self, finished);
+        woken |= take_relayed(self, finished);
         milliseconds = woken || !pl__list_is_empty(finished) ? 0 : milliseconds_until(deadline);
         woken |= take_packets(self, milliseconds, finished);
         if (self->pool)
@@ -391,6 +417,31 @@ static void iocp_wake(pl__proactor *proactor)
     pl__atomic_u32_store(&self->wake, WAKE_LOST);
 }
 
+/* --- Inside a foreign loop: between embed and unembed no poll waits ------------------------------------------------ */
+
+static int iocp_embed(pl__proactor *proactor, void (*ready)(void *context), void *context)
+{
+    iocp *self = iocp_of(proactor);
+    PL__CHECK(!self->relay);
+    return pl__relay_start(&self->relay, self->port, KEY_RELAY, ready, context);
+}
+
+static void iocp_rest(pl__proactor *proactor)
+{
+    pl__relay_arm(iocp_of(proactor)->relay);
+}
+
+static void iocp_unembed(pl__proactor *proactor)
+{
+    iocp *self = iocp_of(proactor);
+    OVERLAPPED_ENTRY entries[PL__RELAY_PACKETS];
+    ULONG count = pl__relay_stop(self->relay, entries);
+    self->relay = NULL;
+    PL__CHECK(count == 0 || self->left_count == 0);
+    for (ULONG i = 0; i < count; i++)
+        self->left[self->left_count++] = entries[i];
+}
+
 /* --- The table ---------------------------------------------------------------------------------------------------- */
 
 const pl__proactor_class pl__iocp = {
@@ -406,6 +457,9 @@ const pl__proactor_class pl__iocp = {
     .poll = iocp_poll,
     .wake = iocp_wake,
     .control = iocp_control,
+    .embed = iocp_embed,
+    .rest = iocp_rest,
+    .unembed = iocp_unembed,
 };
 
 extern const pl__proactor_class pl__simulation;

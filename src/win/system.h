@@ -131,6 +131,15 @@ void pl__poll_end(pl__foreign *foreign);     /* with nothing under way */
 /* wait.c: the next of the waits whose packet was lost; it counts as come. NULL: there is none. */
 OVERLAPPED *pl__wait_take_lost(pl__foreign *foreign);
 
+/* relay.c: the packets that it has taken and keeps are given by take and stop, which return how many; ready(context) is
+ * called, once each time that it was armed, when there are some. */
+enum { PL__RELAY_PACKETS = 16 };
+typedef struct pl__relay pl__relay;
+int pl__relay_start(pl__relay **relay, HANDLE port, ULONG_PTR stop_key, void (*ready)(void *context), void *context);
+void pl__relay_arm(pl__relay *relay);
+ULONG pl__relay_take(pl__relay *relay, OVERLAPPED_ENTRY packets[PL__RELAY_PACKETS]);
+ULONG pl__relay_stop(pl__relay *relay, OVERLAPPED_ENTRY packets[PL__RELAY_PACKETS]);
+
 /* iocp.c */
 extern const pl__proactor_class pl__iocp;
 
