@@ -98,11 +98,10 @@ bool foreign_send_urgent(pl_socket object)
     return send((int)object, "!", 1, MSG_OOB | MSG_NOSIGNAL) == 1;
 }
 
-void foreign_small_buffers(pl_socket object)
+void foreign_small_send_buffer(pl_socket object)
 {
     int size = 4096;
     CHECK_EQ_INT(setsockopt((int)object, SOL_SOCKET, SO_SNDBUF, &size, sizeof size), 0);
-    CHECK_EQ_INT(setsockopt((int)object, SOL_SOCKET, SO_RCVBUF, &size, sizeof size), 0);
 }
 
 void foreign_end(pl_socket object)
