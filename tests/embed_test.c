@@ -430,18 +430,10 @@ TEST_CASE(without_memory_it_is_not_embedded)
     CHECK_EQ_INT(pl_set_allocator(NULL), PL_OK);
 }
 
-TEST_SUITE(embed, TEST_BACKENDS_REAL,
-           CASE(streams_flow_in_a_foreign_loop),
-           CASE(timers_are_back_in_time),
-           CASE(ready_work_goes_on_without_the_system),
-           CASE(a_cancel_in_an_iteration_is_followed_by_another_one),
-           CASE(workers_and_files_reach_it),
-           CASE(what_the_host_begins_itself_is_told),
-           CASE(no_post_of_another_thread_is_lost),
-           CASE(an_embedded_loop_does_not_wait),
-           CASE(it_is_its_own_again_and_embedded_again),
-           CASE(nothing_is_lost_by_an_unembed_at_any_moment),
-           CASE(closing_it_ends_what_is_under_way),
-           CASE(embedding_refuses_what_it_cannot_do),
-           CASE(it_is_embedded_by_its_own_thread_only),
-           CASE(without_memory_it_is_not_embedded))
+TEST_SUITE(embed, TEST_BACKENDS_REAL, CASE(streams_flow_in_a_foreign_loop), CASE(timers_are_back_in_time),
+           CASE(ready_work_goes_on_without_the_system), CASE(a_cancel_in_an_iteration_is_followed_by_another_one),
+           CASE(workers_and_files_reach_it), CASE(what_the_host_begins_itself_is_told),
+           CASE(no_post_of_another_thread_is_lost), CASE(an_embedded_loop_does_not_wait),
+           CASE(it_is_its_own_again_and_embedded_again), CASE(nothing_is_lost_by_an_unembed_at_any_moment),
+           CASE(closing_it_ends_what_is_under_way), CASE(embedding_refuses_what_it_cannot_do),
+           CASE(it_is_embedded_by_its_own_thread_only), CASE(without_memory_it_is_not_embedded))
