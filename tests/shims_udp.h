@@ -15,6 +15,7 @@ typedef enum udp_step {
     UDP_THREE,         /* likewise */
     UDP_INTERRUPTED,   /* by a signal, where there are such */
     UDP_NOT_READY,     /* it would have to wait */
+    UDP_FULL,          /* likewise, until there is another script (Unix) */
     UDP_NO_ROOM,       /* the system has no buffers */
     UDP_REFUSED,       /* nobody listened where an earlier datagram went: told by the call */
     UDP_REFUSED_LATER, /* ... by the packet (Windows) */

@@ -42,6 +42,10 @@ static bool fails(udp_call call, unsigned *count)
     scripts[call].calls++;
     if (scripts[call].left == 0)
         return false;
+    if (*scripts[call].steps == UDP_FULL) {
+        errno = EAGAIN;
+        return true;
+    }
     scripts[call].left--;
     switch (*scripts[call].steps++) {
     case UDP_ONE:

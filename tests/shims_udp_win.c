@@ -90,6 +90,9 @@ static void post(OVERLAPPED *overlapped, DWORD status, DWORD bytes)
     CHECK(PostQueuedCompletionStatus(port, bytes, 0, overlapped));
 }
 
+extern int(WINAPI *__real___imp_WSARecvFrom)(SOCKET, LPWSABUF, DWORD, LPDWORD, LPDWORD, SOCKADDR *, LPINT,
+                                            LPWSAOVERLAPPED, LPWSAOVERLAPPED_COMPLETION_ROUTINE);
+
 /* Takes the datagram into what is the caller's own room, as if there were no more. */
 static int receive_cut(SOCKET socket, LPWSABUF buffers, DWORD count, SOCKADDR *from, LPINT from_size,
                        OVERLAPPED *overlapped, bool later)
@@ -105,7 +108,6 @@ static int receive_cut(SOCKET socket, LPWSABUF buffers, DWORD count, SOCKADDR *f
         post(overlapped, BUFFER_OVERFLOW, room);
     return failed(later ? WSA_IO_PENDING : WSAEMSGSIZE);
 }
-
 
 SHIM_OF(int, WSARecvFrom, SOCKET socket, LPWSABUF buffers, DWORD count, LPDWORD received, LPDWORD flags,
         SOCKADDR *from, LPINT from_size, LPWSAOVERLAPPED overlapped, LPWSAOVERLAPPED_COMPLETION_ROUTINE routine)
