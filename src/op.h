@@ -50,9 +50,17 @@ struct pl__op {
             uint16_t passed_over; /* news of earlier datagrams that a receive met */
             uint8_t shape;        /* what `data` points to */
         } datagram;
-        struct { /* a resolution */
+        struct { /* a look-up; `output` gets the addresses, or the name */
             size_t capacity;
+            size_t *total;   /* NULL: not wanted */
+            char *canonical; /* NULL: not wanted */
+            size_t canonical_size;
         } resolve;
+        struct {
+            size_t size;
+            pl_address address;
+            bool or_numeric;
+        } resolve_address;
     } as;
     pl__completion completion;
     int32_t system_error;

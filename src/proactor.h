@@ -29,6 +29,7 @@
 
 #include <proloop/base.h>
 #include <proloop/net.h>
+#include <proloop/pipe.h>
 #include <proloop/udp.h>
 
 #include "atomic.h"
@@ -53,11 +54,13 @@ typedef struct pl__buffer_pool pl__buffer_pool;
     X(RECEIVE_FROM, receive_from, SYSTEM, CANCELLABLE)                                                                 \
     X(SEND_TO, send_to, SYSTEM, CANCELLABLE)                                                                           \
     X(RESOLVE, resolve, WORKER, ABANDONABLE)                                                                           \
+    X(RESOLVE_ADDRESS, resolve_address, WORKER, ABANDONABLE)                                                           \
     X(FILE_OPEN, file_open, WORKER, ABANDONABLE)                                                                       \
     X(FILE_STAT, file_stat, WORKER, ABANDONABLE)                                                                       \
     X(FILE_READ, file_read, WORKER, JOINED)                                                                            \
     X(FILE_CLOSE, file_close, WORKER, JOINED)                                                                          \
-    X(FOLDER_LIST, folder_list, WORKER, JOINED)
+    X(FOLDER_LIST, folder_list, WORKER, JOINED)                                                                        \
+    X(PIPE_OPEN, pipe_open, WORKER, ABANDONABLE)
 
 enum pl__operation_kind {
     PL__NO_OPERATION = 0,
@@ -84,8 +87,9 @@ static inline bool pl__kind_is_worker(uint8_t kind)
 
 /* What kind of system object a handle is, and so which calls work on it. */
 enum pl__handle_type {
-    PL__SOCKET, /* a stream socket; on Unix a local one too */
-    PL__PIPE,   /* Windows: an end of a named pipe; Unix: a pipe or a terminal, which know read and write */
+    PL__SOCKET,         /* a stream socket; on Unix a local one too */
+    PL__PIPE,           /* Windows: an end of a named pipe; Unix: a pipe or a terminal, which know read and write */
+    PL__PIPE_LISTENER,  /* Windows: a name at which pipes are made; Unix: a local socket that listens is a PL__SOCKET */
     PL__DATAGRAM_SOCKET /* a UDP socket */
 };
 
@@ -94,7 +98,8 @@ enum pl__handle_trait {
     PL__READ_ONLY = 1,
     PL__WRITE_ONLY = 2,    /* its half close is its close */
     PL__NO_HALF_CLOSE = 4, /* the peer learns of the end only by the close */
-    PL__MESSAGES = 8       /* what is sent arrives in the same pieces */
+    PL__MESSAGES = 8,      /* what is sent arrives in the same pieces */
+    PL__NAMED = 16         /* a named pipe: it can be asked who the peer is */
 };
 
 /* A system object completions work on: a SOCKET, a HANDLE or a descriptor. Zeroed plus pl__handle_init: closed. */
@@ -191,6 +196,8 @@ struct pl__completion {
  *     SOCKET_NAME      the local address into `address`
  *     SOCKET_PEER      the peer's address into `address`
  *     HANDLE_CLOSE     closes the handle; nothing of it is in flight, and it is detached
+ *     PIPE_LISTEN      listens at `name` into the closed `handle`; `backlog`, `flags`, `access`, `value`: permission bits
+ *     PIPE_PEER        who is at the other end of a named pipe, into `identity`
  *     DATAGRAM_OPEN    a UDP socket bound to `address`, with `flags`, into the closed `handle`
  *     DATAGRAM_CONNECT `address` is its peer, or, if that has no family, it has none any more
  *     DATAGRAM_GROUP   joins (`value` 1) or leaves (0) `membership`
@@ -213,6 +220,8 @@ struct pl__completion {
     X(DATAGRAM_GROUP)                                                                                                  \
     X(DATAGRAM_OPTION)                                                                                                 \
     X(PIPE_PAIR)                                                                                                       \
+    X(PIPE_LISTEN)                                                                                                     \
+    X(PIPE_PEER)                                                                                                       \
     X(INTERRUPT_WATCH)
 
 enum pl__request_kind {
@@ -258,8 +267,10 @@ typedef struct pl__membership {
 } pl__membership;
 
 enum pl__pipe_flag {
-    PL__PIPE_WRITE = 1,  /* `handle` is the writing end; else the reading one */
-    PL__PIPE_STREAMS = 2 /* `other` is for a stream, too; else for a child, which expects an end that blocks */
+    PL__PIPE_WRITE = 1,    /* `handle` is the writing end; else the reading one */
+    PL__PIPE_STREAMS = 2,  /* `other` is for a stream, too; else for a child, which expects an end that blocks */
+    PL__PIPE_MESSAGES = 4, /* PIPE_LISTEN: the pipes keep messages */
+    PL__PIPE_REPLACE = 8   /* PIPE_LISTEN: a file at which nobody answers is removed */
 };
 
 typedef struct pl__request {
@@ -273,6 +284,9 @@ typedef struct pl__request {
     pl__handle *handle;
     const pl__membership *membership;
     pl__handle *other;
+    const char *name;
+    const char *access; /* a security descriptor in text form; NULL: the default */
+    pl_peer_identity *identity;
     pl_address address;
 } pl__request;
 

@@ -68,7 +68,8 @@ typedef struct file_errand {
     bool running;
 } file_errand;
 
-PL__STATIC_ASSERT(sizeof(queues) <= sizeof((pl__handle *)0)->system, "no room for the queues");
+PL__STATIC_ASSERT(sizeof(queues) + sizeof(pl__pipe_file) <= sizeof((pl__handle *)0)->system,
+                  "no room for the queues and a pipe's file");
 PL__STATIC_ASSERT(sizeof(file_errand) <= sizeof((pl__completion *)0)->system, "no room for the errand");
 
 /* How a completion ended. */
@@ -586,6 +587,8 @@ static int handle_close(adapter *self, pl__request *request)
     PL__UNUSED(self);
     pl__handle *handle = request->handle;
     PL__CHECK(handle->object != PL__NO_OBJECT && handle->in_flight == 0 && !handle->attached);
+    if (handle->traits & PL__NAMED)
+        pl__pipe_unlink(handle);
     int rc = close(descriptor_of(handle));
     handle->object = PL__NO_OBJECT;
     PL__CHECK(rc == 0 || errno != EBADF); /* somebody else closed it, and perhaps it was not ours by then */
@@ -626,6 +629,18 @@ static int pipe_pair(adapter *self, pl__request *request)
     return pl__pipe_make_pair(request);
 }
 
+static int pipe_listen(adapter *self, pl__request *request)
+{
+    PL__UNUSED(self);
+    return pl__pipe_listen(request);
+}
+
+static int pipe_peer(adapter *self, pl__request *request)
+{
+    PL__UNUSED(self);
+    return pl__pipe_peer(request);
+}
+
 static int interrupt_watch(adapter *self, pl__request *request)
 {
     if (request->value)
@@ -635,12 +650,13 @@ static int interrupt_watch(adapter *self, pl__request *request)
 }
 
 static int (*const requests[])(adapter *, pl__request *) = {
-    [PL__REQUEST_SOCKET_OPEN] = socket_open,           [PL__REQUEST_SOCKET_LISTEN] = socket_listen,
-    [PL__REQUEST_SOCKET_SHUTDOWN] = socket_shutdown,   [PL__REQUEST_SOCKET_OPTION] = socket_option,
-    [PL__REQUEST_SOCKET_NAME] = socket_name,           [PL__REQUEST_SOCKET_PEER] = socket_peer,
-    [PL__REQUEST_HANDLE_CLOSE] = handle_close,         [PL__REQUEST_DATAGRAM_OPEN] = datagram_open,
-    [PL__REQUEST_DATAGRAM_CONNECT] = datagram_connect, [PL__REQUEST_DATAGRAM_GROUP] = datagram_group,
-    [PL__REQUEST_DATAGRAM_OPTION] = datagram_option,   [PL__REQUEST_PIPE_PAIR] = pipe_pair,
+    [PL__REQUEST_SOCKET_OPEN] = socket_open,         [PL__REQUEST_SOCKET_LISTEN] = socket_listen,
+    [PL__REQUEST_SOCKET_SHUTDOWN] = socket_shutdown, [PL__REQUEST_SOCKET_OPTION] = socket_option,
+    [PL__REQUEST_SOCKET_NAME] = socket_name,         [PL__REQUEST_SOCKET_PEER] = socket_peer,
+    [PL__REQUEST_HANDLE_CLOSE] = handle_close,       [PL__REQUEST_PIPE_PAIR] = pipe_pair,
+    [PL__REQUEST_PIPE_LISTEN] = pipe_listen,         [PL__REQUEST_PIPE_PEER] = pipe_peer,
+    [PL__REQUEST_DATAGRAM_OPEN] = datagram_open,     [PL__REQUEST_DATAGRAM_CONNECT] = datagram_connect,
+    [PL__REQUEST_DATAGRAM_GROUP] = datagram_group,   [PL__REQUEST_DATAGRAM_OPTION] = datagram_option,
     [PL__REQUEST_INTERRUPT_WATCH] = interrupt_watch,
 };
 
