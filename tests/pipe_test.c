@@ -31,6 +31,21 @@ static bool skip_without_pipes(void)
     }                                                                                                                  \
     static void name##_body(void)
 
+TASK_CASE(where_there_are_no_pipes_each_call_says_so)
+{
+    pl_stream *reader = NULL;
+    pl_stream *writer = NULL;
+    pl_listener *listener = NULL;
+    if (!on_backend("sim")) {
+        skip_case("there are pipes");
+        return;
+    }
+    CHECK_EQ_INT(pl_pipe_pair(&reader, &writer), PL_ENOTSUP);
+    CHECK_EQ_INT(pl_pipe_listen(&listener, "proloop-test", NULL), PL_ENOTSUP);
+    CHECK_EQ_INT(pl_pipe_connect(&reader, "proloop-test", NULL), PL_ENOTSUP);
+    CHECK(reader == NULL && writer == NULL && listener == NULL);
+}
+
 /* --- Pairs -------------------------------------------------------------------------------------------------------- */
 
 static bool open_pair(pl_stream **reader, pl_stream **writer)
@@ -952,25 +967,42 @@ PIPE_CASE(a_message_too_large_for_the_system_was_not_sent_and_breaks_nothing)
     pl_stream_close(server);
 }
 
-PIPE_CASE(empty_messages_of_others_are_passed_over)
+/* A foreign client writes no bytes first. In a stream of bytes that is nothing, and not the end. */
+static void check_nothing_written(bool messages, bool borrow, bool waits)
 {
-    const pl_pipe_listen_options options = {.size = sizeof options, .message = 1};
+    const pl_pipe_listen_options options = {.size = sizeof options, .message = messages};
     pl_listener *listener = NULL;
     pl_stream *server = NULL;
+    const void *lent = NULL;
+    pl_op accepting = {0};
     char path[PATH_ROOM];
     char name[NAME_ROOM];
-    char data[8];
-    if (skip_without_files())
-        return;
+    char data[8] = "";
     make_name(name);
-    snprintf(path, sizeof path, "./%s", name);
+    snprintf(path, sizeof path, pipe_files_exist() ? "./%s" : "\\\\.\\pipe\\%s", name);
     REQUIRE_EQ_INT(pl_pipe_listen(&listener, path, &options), PL_OK);
-    CHECK(pipe_file_send_empty_message(path, "full"));
-    REQUIRE_EQ_INT(pl_accept(listener, &server), PL_OK);
-    CHECK_EQ_INT(pl_read(server, data, sizeof data), 4);
+    CHECK_EQ_INT(pl_accept_start(&accepting, listener, &server), PL_OK);
+    if (waits)
+        CHECK_EQ_INT(pl_yield(), PL_OK);
+    CHECK(pipe_file_write_nothing(path, "full", messages));
+    REQUIRE_EQ_INT(pl_op_await(&accepting), PL_OK);
+    if (borrow) {
+        CHECK_EQ_INT(pl_read_borrow(server, &lent), 4);
+        CHECK_EQ_INT(pl_read_return(server), PL_OK);
+    } else {
+        CHECK_EQ_INT(pl_read(server, data, sizeof data), 4);
+        CHECK_MEM(data, "full", 4);
+    }
     CHECK_EQ_INT(pl_read(server, data, sizeof data), 0);
     pl_stream_close(server);
     pl_listener_close(listener);
+}
+
+PIPE_CASE(what_others_write_of_no_bytes_is_passed_over)
+{
+    int i;
+    for (i = 0; i < 8; i++)
+        check_nothing_written((i & 1) != 0, (i & 2) != 0, (i & 4) != 0);
 }
 
 PIPE_CASE(one_that_wants_messages_is_not_connected_to_one_that_has_none)
@@ -1510,6 +1542,7 @@ TEST_CASE(what_is_under_way_ends_with_its_loop)
 }
 
 TEST_SUITE(pipe, TEST_BACKENDS_ALL,
+           CASE(where_there_are_no_pipes_each_call_says_so),
            CASE(what_is_written_to_a_pair_is_read_in_order),
            CASE(the_reader_sees_the_end_after_the_writers_close),
            CASE(a_shut_writer_has_written_everything_and_writes_no_more),
@@ -1553,7 +1586,7 @@ TEST_SUITE(pipe, TEST_BACKENDS_ALL,
            CASE(several_buffers_are_one_message),
            CASE(large_messages_are_whole),
            CASE(a_message_too_large_for_the_system_was_not_sent_and_breaks_nothing),
-           CASE(empty_messages_of_others_are_passed_over),
+           CASE(what_others_write_of_no_bytes_is_passed_over),
            CASE(one_that_wants_messages_is_not_connected_to_one_that_has_none),
            CASE(many_messages_arrive_in_order_and_whole),
            CASE(a_cancelled_read_loses_nothing),
