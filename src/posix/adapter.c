@@ -30,6 +30,7 @@
 #include "pipe.h"
 #include "selector.h"
 #include "tcp.h"
+#include "udp.h"
 
 /* In pl__handle.flags, beside enum pl__readiness. */
 enum {
@@ -339,6 +340,25 @@ static bool attempt_send_file(adapter *self, pl__completion *c, outcome *out)
     return false;
 }
 
+/* Each datagram is an edge of its own, and so is each error: that the socket once had one says nothing of the next call. */
+static bool attempt_receive_from(adapter *self, pl__completion *c, outcome *out)
+{
+    PL__UNUSED(self);
+    int64_t count = pl__udp_receive(c);
+    if (count == -EAGAIN)
+        clear(c->handle, PL__READABLE | PL__HANGUP);
+    return count != -EAGAIN && ended(out, count);
+}
+
+static bool attempt_send_to(adapter *self, pl__completion *c, outcome *out)
+{
+    PL__UNUSED(self);
+    int64_t count = pl__udp_send(c);
+    if (count == -EAGAIN)
+        clear(c->handle, PL__WRITABLE);
+    return count != -EAGAIN && ended(out, count);
+}
+
 /* What there is to know of each kind the system has no completion for. */
 static const struct work {
     bool (*begin)(adapter *, pl__completion *, outcome *); /* in submit, before all else; may be NULL */
@@ -350,6 +370,8 @@ static const struct work {
     [PL__RECEIVE] = {NULL, attempt_receive, PL__READABLE | PL__HANGUP},
     [PL__SEND] = {NULL, attempt_send, PL__WRITABLE},
     [PL__SEND_FILE] = {begin_send_file, attempt_send_file, PL__WRITABLE},
+    [PL__RECEIVE_FROM] = {NULL, attempt_receive_from, PL__READABLE | PL__HANGUP},
+    [PL__SEND_TO] = {NULL, attempt_send_to, PL__WRITABLE},
 };
 
 /* --- The life of a completion ------------------------------------------------------------------------------------- */
@@ -573,6 +595,34 @@ static int handle_close(adapter *self, pl__request *request)
     return 0;
 }
 
+static int datagram_open(adapter *self, pl__request *request)
+{
+    PL__UNUSED(self);
+    PL__CHECK(request->handle->object == PL__NO_OBJECT);
+    request->handle->family = request->address.family;
+    request->handle->type = PL__DATAGRAM_SOCKET;
+    return fill(request, pl__udp_open(&request->address, request->flags));
+}
+
+static int datagram_connect(adapter *self, pl__request *request)
+{
+    PL__UNUSED(self);
+    return pl__udp_connect(descriptor_of(request->handle), request->handle->family, &request->address);
+}
+
+static int datagram_group(adapter *self, pl__request *request)
+{
+    PL__UNUSED(self);
+    return pl__udp_change_membership(descriptor_of(request->handle), request->membership, request->value != 0);
+}
+
+static int datagram_option(adapter *self, pl__request *request)
+{
+    PL__UNUSED(self);
+    return pl__udp_set_option(descriptor_of(request->handle), request->handle->family, request->option, request->value,
+                              &request->address);
+}
+
 static int pipe_pair(adapter *self, pl__request *request)
 {
     PL__UNUSED(self);
@@ -605,6 +655,8 @@ static int (*const requests[])(adapter *, pl__request *) = {
     [PL__REQUEST_SOCKET_NAME] = socket_name,         [PL__REQUEST_SOCKET_PEER] = socket_peer,
     [PL__REQUEST_HANDLE_CLOSE] = handle_close,       [PL__REQUEST_PIPE_PAIR] = pipe_pair,
     [PL__REQUEST_PIPE_LISTEN] = pipe_listen,         [PL__REQUEST_PIPE_PEER] = pipe_peer,
+    [PL__REQUEST_DATAGRAM_OPEN] = datagram_open,     [PL__REQUEST_DATAGRAM_CONNECT] = datagram_connect,
+    [PL__REQUEST_DATAGRAM_GROUP] = datagram_group,   [PL__REQUEST_DATAGRAM_OPTION] = datagram_option,
     [PL__REQUEST_INTERRUPT_WATCH] = interrupt_watch,
 };
 

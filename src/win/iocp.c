@@ -143,7 +143,7 @@ static bool may_skip(const pl__handle *handle)
 {
     if (handle->type == PL__PIPE)
         return !(handle->traits & PL__MESSAGES);
-    return pl__winsock_skips(handle->family);
+    return handle->type == PL__SOCKET && pl__winsock_skips(handle->family); /* never of datagrams */
 }
 
 static int iocp_attach(pl__proactor *proactor, pl__handle *handle)

@@ -58,6 +58,7 @@ typedef struct pl__packet {
     int64_t result;       /* of a request that ended at once */
     SOCKET accepted;      /* ACCEPT: the socket, or the end of a pipe, that is being made */
     int32_t system_error; /* behind a negative result */
+    bool at_once;         /* a datagram kind: `result` is the completion's own, no request was made */
     bool repeated;        /* an abort that nobody asked for was answered by asking again */
     bool waiting;         /* RECEIVE of a pipe: the request is of no bytes, and only waits for some */
 } pl__packet;
@@ -111,6 +112,9 @@ void pl__pipe_cancel_accept(pl__completion *completion, pl__packet *packet);
 int pl__winsock_start(void);                  /* once per process, by whoever comes first; PL_OK or why not */
 bool pl__winsock_skips(uint8_t family);       /* a success at once may do without its packet */
 int pl__socket_control(pl__request *request); /* the SOCKET_ requests and HANDLE_CLOSE */
+
+/* udp.c */
+int pl__datagram_control(pl__request *request); /* the DATAGRAM_ requests */
 
 /* error.c */
 int pl__error_from_win32(DWORD error); /* Win32 and Winsock codes, the resolver's included */
