@@ -79,6 +79,12 @@ struct pl__job {
             size_t count;
             size_t capacity;
         } folder_list;
+        struct {              /* result: 0; PL_EBUSY: the server has no room for one more now */
+            const char *name; /* as pl_pipe_connect has it */
+            bool messages;
+            bool impersonate;
+            pl__handle opened; /* not attached */
+        } pipe_open;
     } as;
 };
 

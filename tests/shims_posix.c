@@ -158,7 +158,7 @@ SHIM_OF(int, epoll_ctl, int epoll, int operation, int descriptor, struct epoll_e
 }
 
 /* Registering anew reports anew what the descriptor is ready for. */
-static void make_edge(int descriptor)
+void shim_make_edge(int descriptor)
 {
     if (descriptor >= 0 && descriptor < DESCRIPTORS)
         (void)__real_epoll_ctl(registered[descriptor].epoll, EPOLL_CTL_MOD, descriptor, &registered[descriptor].event);
@@ -172,14 +172,14 @@ static bool fails(shim kind, int descriptor, size_t *size)
     case SHIM_SHORT:
         if (size && *size > limit) {
             *size = limit;
-            make_edge(descriptor); /* less than was asked for means: no more now, and an edge when there is */
+            shim_make_edge(descriptor); /* less than was asked for means: no more now, and an edge when there is */
         }
         return false;
     case SHIM_INTERRUPTED:
         errno = EINTR;
         return true;
     case SHIM_NOT_READY:
-        make_edge(descriptor);
+        shim_make_edge(descriptor);
         errno = EAGAIN;
         return true;
     case SHIM_NO_HANDLES:

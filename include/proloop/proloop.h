@@ -19,6 +19,7 @@
 #include <proloop/loop_thread.h>
 #include <proloop/net.h>
 #include <proloop/op.h>
+#include <proloop/pipe.h>
 #include <proloop/process_pool.h>
 #include <proloop/queue.h>
 #include <proloop/run.h>
@@ -26,5 +27,6 @@
 #include <proloop/stream.h>
 #include <proloop/sync.h>
 #include <proloop/task.h>
+#include <proloop/udp.h>
 
 #endif
