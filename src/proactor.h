@@ -50,11 +50,28 @@ typedef struct pl__buffer_pool pl__buffer_pool;
     X(SEND, send, SYSTEM, CANCELLABLE)                                                                                 \
     X(SEND_FILE, send_file, SYSTEM, CANCELLABLE)                                                                       \
     X(RESOLVE, resolve, WORKER, ABANDONABLE)                                                                           \
+    X(FILE_READ, file_read, SYSTEM, CANCELLABLE)                                                                       \
+    X(FILE_WRITE, file_write, SYSTEM, CANCELLABLE)                                                                     \
+    X(FILE_EXTEND, file_extend, WORKER, JOINED)                                                                        \
     X(FILE_OPEN, file_open, WORKER, ABANDONABLE)                                                                       \
-    X(FILE_STAT, file_stat, WORKER, ABANDONABLE)                                                                       \
-    X(FILE_READ, file_read, WORKER, JOINED)                                                                            \
+    X(FILE_CREATE, file_create, WORKER, JOINED)                                                                        \
+    X(FILE_TEMPORARY, file_temporary, WORKER, JOINED)                                                                  \
+    X(FILE_LOOK, file_look, WORKER, JOINED)                                                                            \
+    X(FILE_FLUSH, file_flush, WORKER, JOINED)                                                                          \
+    X(FILE_RESIZE, file_resize, WORKER, JOINED)                                                                        \
+    X(FILE_TIMES, file_times, WORKER, JOINED)                                                                          \
     X(FILE_CLOSE, file_close, WORKER, JOINED)                                                                          \
-    X(FOLDER_LIST, folder_list, WORKER, JOINED)
+    X(FILE_COPY, file_copy, WORKER, JOINED)                                                                            \
+    X(FILE_STAT, file_stat, WORKER, ABANDONABLE)                                                                       \
+    X(FILE_RENAME, file_rename, WORKER, JOINED)                                                                        \
+    X(FILE_REMOVE, file_remove, WORKER, JOINED)                                                                        \
+    X(LINK_MAKE, link_make, WORKER, JOINED)                                                                            \
+    X(LINK_READ, link_read, WORKER, ABANDONABLE)                                                                       \
+    X(PATH_REAL, path_real, WORKER, ABANDONABLE)                                                                       \
+    X(FOLDER_LIST, folder_list, WORKER, JOINED)                                                                        \
+    X(FOLDER_MAKE, folder_make, WORKER, JOINED)                                                                        \
+    X(FOLDER_TEMPORARY, folder_temporary, WORKER, JOINED)                                                              \
+    X(FOLDER_REMOVE, folder_remove, WORKER, JOINED)
 
 enum pl__operation_kind {
     PL__NO_OPERATION = 0,
@@ -79,10 +96,16 @@ static inline bool pl__kind_is_worker(uint8_t kind)
 
 #define PL__NO_OBJECT UINTPTR_MAX
 
+enum pl__handle_type {
+    PL__SOCKET,  /* a stream socket */
+    PL__FILE = 2 /* a file on a disk: FILE_READ and FILE_WRITE, any number at a time, in no order */
+};
+
 /* A system object completions work on: a SOCKET or a descriptor. Zeroed plus pl__handle_init: closed. */
 typedef struct pl__handle {
     uintptr_t object;   /* PL__NO_OBJECT: closed */
     uint32_t in_flight; /* completions submitted and not yet finished */
+    uint8_t type;       /* enum pl__handle_type */
     uint8_t family;     /* PL_IPV4, PL_IPV6 */
     bool attached;  /* to a proactor: set by attach, cleared by detach; on Windows a handle never gets another one */
     uint16_t flags; /* the proactor's own */
@@ -139,6 +162,16 @@ struct pl__completion {
             int64_t offset;
             int64_t size;
         } send_file;
+        struct { /* result: bytes, perhaps fewer than asked for; 0: the file ends at offset, or before */
+            void *data;
+            size_t size;
+            int64_t offset;
+        } file_read;
+        struct { /* result: bytes, perhaps fewer than asked for. Within the file: what extends it may block, FILE_EXTEND */
+            const void *data;
+            size_t size;
+            int64_t offset;
+        } file_write;
         pl__job *job; /* the WORKER kinds: see worker_pool.h */
     } as;
     union { /* the proactor's own: an OVERLAPPED, for instance */
