@@ -31,7 +31,7 @@ static char *make_room(const char *folder, size_t *size)
     char *path = pl__allocate(*size);
     if (path) {
         memcpy(path, folder ? folder : found, length);
-        bool ended = length > 0 && path[length - 1] == '/';
+        bool ended = length > 0 && pl__is_separator(path[length - 1]);
         if (!ended)
             path[length] = '/';
         path[length + !ended] = '\0';

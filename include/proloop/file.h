@@ -159,14 +159,14 @@ PL_API int pl_file_append_start(pl_op *op, pl_file *file, const void *data, size
 PL_API int64_t pl_file_bytes_written(const pl_file *file);
 
 /** Waits until what was written has reached the disk, and the file's metadata with it (fsync, F_FULLFSYNC,
- *  FlushFileBuffers). PL_ENOSPC or PL_EIO: a write that seemed to be done has failed.   Cancel: joined. */
+ *  FlushFileBuffers; on Windows the file is open for writing). PL_ENOSPC or PL_EIO: a write that seemed to be done has failed.   Cancel: joined. */
 PL_API int64_t pl_file_flush(pl_file *file);
 
 /** The same, started. */
 PL_API int pl_file_flush_start(pl_op *op, pl_file *file);
 
-/** As pl_file_flush, but of the metadata only what reading the data needs: times may be lost. fdatasync; on Windows
- *  as pl_file_flush where the system knows no less.   Cancel: joined. */
+/** As pl_file_flush, but of the metadata only what reading the data needs: times may be lost. fdatasync; on Windows and
+ *  macOS the same as pl_file_flush.   Cancel: joined. */
 PL_API int64_t pl_file_flush_data(pl_file *file);
 
 /** The same, started. */

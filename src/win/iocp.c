@@ -130,7 +130,7 @@ static int iocp_attach(pl__proactor *proactor, pl__handle *handle)
     }
     handle->attached = true;
     handle->flags = 0;
-    if (pl__winsock_skips(handle->family) &&
+    if ((handle->type == PL__FILE || pl__winsock_skips(handle->family)) &&
         SetFileCompletionNotificationModes(object,
                                            FILE_SKIP_COMPLETION_PORT_ON_SUCCESS | FILE_SKIP_SET_EVENT_ON_HANDLE))
         handle->flags |= PL__SKIPS_PACKETS;
