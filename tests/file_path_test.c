@@ -7,6 +7,7 @@
 #include "folders.h"
 #include "harness.h"
 #include "loopback.h"
+#include "system.h"
 
 #define ROOT "file_path_test_folder"
 #define A    ROOT "/a"
@@ -95,7 +96,7 @@ TASK_CASE(a_file_is_removed_and_those_who_have_it_open_keep_it)
     CHECK(file_make(A, "hello", 5));
     CHECK_EQ_INT(pl_file_open(&file, A, NULL), PL_OK);
     CHECK_EQ_INT(pl_file_remove(A), PL_OK);
-    CHECK(pl_file_remove(A) < 0);
+    CHECK(pl_file_remove(A) < 0 || system_is_wine()); /* which lets it be removed as long as it is open */
     CHECK_EQ_INT(pl_file_read(file, data, sizeof data, 0), 5);
     CHECK_STR(data, "hello");
     pl_file_close(file);

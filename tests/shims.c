@@ -21,8 +21,8 @@ static struct {
 
 const char *shim_name(shim kind)
 {
-    static const char *const names[SHIM_KINDS] = {"open",    "stat",    "path", "read",   "list", "close", "send file",
-                                                  "resolve", "receive", "send", "accept", "wait", "start"};
+    static const char *const names[SHIM_KINDS] = {"open",    "stat",    "path", "read",   "list", "write", "change", "close", "send file",
+                                                  "resolve", "receive", "send", "accept", "wait", "start", "begin"};
     return names[kind];
 }
 
