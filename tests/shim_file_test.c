@@ -231,7 +231,8 @@ static shim moves(void)
 
 static pl_file *open_to_move(void)
 {
-    pl_file_options options = {.size = sizeof options, .flags = PL_FILE_READ | PL_FILE_WRITE};
+    pl_file_options options = {.size = sizeof options,
+                               .flags = PL_FILE_READ | PL_FILE_WRITE | (on_port() ? PL_FILE_TRUNCATE : 0u)};
     pl_file *file = NULL;
     CHECK_EQ_INT(pl_file_open(&file, ROOT "/a", &options), PL_OK);
     return file;
