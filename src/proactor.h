@@ -57,12 +57,29 @@ typedef struct pl__buffer_pool pl__buffer_pool;
     X(POLL, poll, SYSTEM, CANCELLABLE)                                                                                 \
     X(WAIT, wait, SYSTEM, CANCELLABLE)                                                                                 \
     X(RESOLVE, resolve, WORKER, ABANDONABLE)                                                                           \
+    X(FILE_READ, file_read, SYSTEM, CANCELLABLE)                                                                       \
+    X(FILE_WRITE, file_write, SYSTEM, CANCELLABLE)                                                                     \
+    X(FILE_EXTEND, file_extend, WORKER, JOINED)                                                                        \
     X(RESOLVE_ADDRESS, resolve_address, WORKER, ABANDONABLE)                                                           \
     X(FILE_OPEN, file_open, WORKER, ABANDONABLE)                                                                       \
-    X(FILE_STAT, file_stat, WORKER, ABANDONABLE)                                                                       \
-    X(FILE_READ, file_read, WORKER, JOINED)                                                                            \
+    X(FILE_CREATE, file_create, WORKER, JOINED)                                                                        \
+    X(FILE_TEMPORARY, file_temporary, WORKER, JOINED)                                                                  \
+    X(FILE_LOOK, file_look, WORKER, JOINED)                                                                            \
+    X(FILE_FLUSH, file_flush, WORKER, JOINED)                                                                          \
+    X(FILE_RESIZE, file_resize, WORKER, JOINED)                                                                        \
+    X(FILE_TIMES, file_times, WORKER, JOINED)                                                                          \
     X(FILE_CLOSE, file_close, WORKER, JOINED)                                                                          \
+    X(FILE_COPY, file_copy, WORKER, JOINED)                                                                            \
+    X(FILE_STAT, file_stat, WORKER, ABANDONABLE)                                                                       \
+    X(FILE_RENAME, file_rename, WORKER, JOINED)                                                                        \
+    X(FILE_REMOVE, file_remove, WORKER, JOINED)                                                                        \
+    X(LINK_MAKE, link_make, WORKER, JOINED)                                                                            \
+    X(LINK_READ, link_read, WORKER, ABANDONABLE)                                                                       \
+    X(PATH_REAL, path_real, WORKER, ABANDONABLE)                                                                       \
     X(FOLDER_LIST, folder_list, WORKER, JOINED)                                                                        \
+    X(FOLDER_MAKE, folder_make, WORKER, JOINED)                                                                        \
+    X(FOLDER_TEMPORARY, folder_temporary, WORKER, JOINED)                                                              \
+    X(FOLDER_REMOVE, folder_remove, WORKER, JOINED)                                                                    \
     X(PIPE_OPEN, pipe_open, WORKER, ABANDONABLE)
 
 enum pl__operation_kind {
@@ -90,10 +107,11 @@ static inline bool pl__kind_is_worker(uint8_t kind)
 
 /* What kind of system object a handle is, and so which calls work on it. */
 enum pl__handle_type {
-    PL__SOCKET,         /* a stream socket; on Unix a local one too */
-    PL__PIPE,           /* Windows: an end of a named pipe; Unix: a pipe or a terminal, which know read and write */
-    PL__PIPE_LISTENER,  /* Windows: a name at which pipes are made; Unix: a local socket that listens is a PL__SOCKET */
-    PL__DATAGRAM_SOCKET /* a UDP socket */
+    PL__SOCKET,        /* a stream socket; on Unix a local one too */
+    PL__PIPE,          /* Windows: an end of a named pipe; Unix: a pipe or a terminal, which know read and write */
+    PL__PIPE_LISTENER, /* Windows: a name at which pipes are made; Unix: a local socket that listens is a PL__SOCKET */
+    PL__DATAGRAM_SOCKET, /* a UDP socket */
+    PL__FILE             /* a file on a disk: FILE_READ and FILE_WRITE, any number at a time, in no order */
 };
 
 /* What sets a handle apart from a stream socket, for the library above. */
@@ -169,6 +187,17 @@ struct pl__completion {
             int64_t offset;
             int64_t size;
         } send_file;
+        struct { /* result: bytes, perhaps fewer than asked for; 0: the file ends at offset, or before */
+            void *data;
+            size_t size;
+            int64_t offset;
+        } file_read;
+        struct
+        { /* result: bytes, perhaps fewer than asked for. Within the file: what extends it may block, FILE_EXTEND */
+            const void *data;
+            size_t size;
+            int64_t offset;
+        } file_write;
         struct { /* result: how many datagrams, at least 1. One at a time for a handle */
             pl_datagram *datagrams;
             const pl_room *rooms; /* NULL: `count` datagrams; else one, into `count` rooms */

@@ -18,4 +18,8 @@ bool shim_pipe_refuses(const wchar_t *path, uint32_t flags);
 /* Unix: the descriptor is reported ready anew by its selector, as if something had come. */
 void shim_make_edge(int descriptor);
 
+/* Windows: WriteFile of a file on a disk, which has its shim with those of pipes. True: *result is its result; else *size
+ * may have become less. */
+bool shim_file_write(void *file, const void *data, unsigned long *size, void *overlapped, int *result);
+
 #endif

@@ -1,3 +1,4 @@
+#include "shims_inner.h"
 #include "shims_pipe.h"
 
 #include <winsock2.h>
@@ -140,6 +141,9 @@ SHIM_OF(WINBOOL, PeekNamedPipe, HANDLE pipe, LPVOID data, DWORD size, LPDWORD go
 
 SHIM_OF(WINBOOL, WriteFile, HANDLE file, LPCVOID data, DWORD size, LPDWORD done, LPOVERLAPPED overlapped)
 {
+    WINBOOL result;
+    if (shim_file_write(file, data, &size, overlapped, &result))
+        return result;
     if (!pl__atomic_u32_load(&state.on) || !overlapped)
         return __real___imp_WriteFile(file, data, size, done, overlapped);
     switch (next_fault(PIPE_CALL_WRITE)) {

@@ -18,6 +18,9 @@
  * A send_file may have to read a disk. So a worker makes its calls, as an errand, while the completion stays
  * at the front of its queue. The flags are the loop's alone: PL__WRITABLE is cleared before the errand goes,
  * and an edge that comes meanwhile sets it again.
+ *
+ * Files are always ready, by the selector's book, and so are not given to it. A small read is tried at once, if the system
+ * can do it without waiting for a disk; everything else is an errand, and they run in no order.
  */
 #include <errno.h>
 #include <string.h>
@@ -30,6 +33,7 @@
 #include "../worker_pool.h"
 #include "../clock.h"
 #include "error.h"
+#include "file.h"
 #include "interrupt.h"
 #include "pipe.h"
 #include "poll.h"
@@ -48,6 +52,8 @@ enum {
 enum attention { AWAKE, WAITING, WOKEN };
 
 enum { ERRAND_SIZE = 1 << 20 }; /* bytes of a file sent by one errand: other jobs want the worker too */
+
+enum { CACHED_READ_MAX = 256 << 10 }; /* bytes of a file read on the loop's thread: copying takes time, too */
 
 typedef struct adapter {
     pl__proactor base;
@@ -75,6 +81,15 @@ typedef struct file_errand {
     bool running;
 } file_errand;
 
+/* In pl__completion.system, of a FILE_READ or FILE_WRITE. */
+typedef struct file_transfer {
+    pl__errand errand;
+    adapter *owner;
+    pl__completion *completion;
+    int64_t count; /* bytes or a negated errno */
+} file_transfer;
+
+PL__STATIC_ASSERT(sizeof(file_transfer) <= sizeof((pl__completion *)0)->system, "no room for the transfer");
 PL__STATIC_ASSERT(sizeof(queues) + sizeof(pl__pipe_file) <= sizeof((pl__handle *)0)->system,
                   "no room for the queues and a pipe's file");
 PL__STATIC_ASSERT(sizeof(pl__handle) <= sizeof((pl__completion *)0)->system, "no room for a watch");
@@ -179,6 +194,10 @@ static int attach(pl__proactor *proactor, pl__handle *handle)
 {
     adapter *self = adapter_of(proactor);
     PL__CHECK(!handle->attached && handle->object != PL__NO_OBJECT && handle->in_flight == 0);
+    if (handle->type == PL__FILE) {
+        handle->attached = true;
+        return PL_OK;
+    }
     int rc = self->selector->type->add(self->selector, handle);
     if (rc < 0)
         return pl__error_from_errno(-rc);
@@ -194,6 +213,10 @@ static void detach(pl__proactor *proactor, pl__handle *handle)
     adapter *self = adapter_of(proactor);
     queues *queue = queues_of(handle);
     PL__CHECK(handle->attached && handle->in_flight == 0);
+    if (handle->type == PL__FILE) {
+        handle->attached = false;
+        return;
+    }
     PL__CHECK(pl__list_is_empty(&queue->reads) && pl__list_is_empty(&queue->writes));
     self->selector->type->remove(self->selector, handle);
     handle->attached = false;
@@ -473,6 +496,9 @@ static int submit_job(adapter *self, pl__completion *c)
     return workers ? pl__worker_pool_submit(workers, c) : pl__completion_finish_now(c, PL_ENOMEM, 0);
 }
 
+static int submit_transfer(adapter *self, pl__completion *c);
+static void cancel_transfer(adapter *self, pl__completion *c);
+
 static int submit(pl__proactor *proactor, pl__completion *c)
 {
     adapter *self = adapter_of(proactor);
@@ -480,6 +506,8 @@ static int submit(pl__proactor *proactor, pl__completion *c)
     PL__CHECK(c->kind > PL__NO_OPERATION && c->kind < PL__OPERATION_KINDS && c->state == PL__IDLE);
     if (pl__kind_is_worker(c->kind))
         return submit_job(self, c);
+    if (c->handle && c->handle->type == PL__FILE)
+        return submit_transfer(self, c);
     const struct work *work = &works[c->kind];
     if (!work->attempt)
         return pl__completion_finish_now(c, PL_ENOTSUP, 0);
@@ -525,6 +553,10 @@ static void cancel(pl__proactor *proactor, pl__completion *c)
         return;
     }
     pl__completion_cancelling(c);
+    if (c->handle->type == PL__FILE) {
+        cancel_transfer(self, c);
+        return;
+    }
     if (c->kind == PL__SEND_FILE && errand_of(c)->running)
         return;
     if (c->kind == PL__CONNECT)
@@ -582,6 +614,61 @@ static void file_errand_finished(pl__errand *errand)
         finish(self, c, out.result, out.system_error);
     }
     serve(self, queue); /* the next one; or this one again, if the socket became writable meanwhile */
+}
+
+/* --- Reading and writing files ------------------------------------------------------------------------------------ */
+
+static file_transfer *transfer_of(pl__completion *c)
+{
+    return (file_transfer *)(void *)&c->system;
+}
+
+/* On a worker. */
+static void run_transfer(pl__errand *errand)
+{
+    file_transfer *transfer = PL__CONTAINER_OF(errand, file_transfer, errand);
+    const pl__completion *c = transfer->completion;
+    int descriptor = descriptor_of(c->handle);
+    if (c->kind == PL__FILE_READ)
+        transfer->count =
+            pl__file_read_some(descriptor, c->as.file_read.data, c->as.file_read.size, c->as.file_read.offset);
+    else
+        transfer->count =
+            pl__file_write_some(descriptor, c->as.file_write.data, c->as.file_write.size, c->as.file_write.offset);
+}
+
+static void transfer_finished(pl__errand *errand)
+{
+    file_transfer *transfer = PL__CONTAINER_OF(errand, file_transfer, errand);
+    outcome out;
+    ended(&out, transfer->count);
+    finish(transfer->owner, transfer->completion, out.result, out.system_error);
+}
+
+static int submit_transfer(adapter *self, pl__completion *c)
+{
+    PL__CHECK(c->kind == PL__FILE_READ || c->kind == PL__FILE_WRITE);
+    if (c->kind == PL__FILE_READ && c->as.file_read.size <= CACHED_READ_MAX) {
+        int64_t count = pl__file_read_cached(descriptor_of(c->handle), c->as.file_read.data, c->as.file_read.size,
+                                             c->as.file_read.offset);
+        if (count >= 0)
+            return pl__completion_finish_now(c, count, 0);
+    }
+    pl__worker_pool *workers = workers_of(self);
+    *transfer_of(c) =
+        (file_transfer){.errand = {.run = run_transfer, .finished = transfer_finished}, .owner = self, .completion = c};
+    int rc = workers ? pl__worker_pool_errand(workers, &transfer_of(c)->errand) : PL_ENOMEM;
+    if (rc < 0)
+        return pl__completion_finish_now(c, rc, 0);
+    pl__completion_submitted(c);
+    return PL__SUBMIT_PENDING;
+}
+
+/* The memory is the worker's as soon as it has begun. */
+static void cancel_transfer(adapter *self, pl__completion *c)
+{
+    if (pl__worker_pool_take_back(self->workers, &transfer_of(c)->errand))
+        finish(self, c, PL_ECANCELED, 0);
 }
 
 /* --- Polling ------------------------------------------------------------------------------------------------------ */

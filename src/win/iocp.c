@@ -161,6 +161,8 @@ static int64_t iocp_now(pl__proactor *proactor)
  * (ERROR_MORE_DATA), and then nobody says whether a packet comes. */
 static bool may_skip(const pl__handle *handle)
 {
+    if (handle->type == PL__FILE)
+        return true;
     if (handle->type == PL__PIPE)
         return !(handle->traits & PL__MESSAGES);
     return handle->type == PL__SOCKET && pl__winsock_skips(handle->family); /* never of datagrams */

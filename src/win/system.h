@@ -47,6 +47,9 @@ NTSYSAPI USHORT WINAPI RtlCaptureStackBackTrace(ULONG, ULONG, PVOID *, PULONG);
 #if !defined(IsReparseTagNameSurrogate)
 #define IsReparseTagNameSurrogate(tag) (((tag)&0x20000000) != 0)
 #endif
+#if !defined(ERROR_DIRECTORY_NOT_SUPPORTED)
+#define ERROR_DIRECTORY_NOT_SUPPORTED 336L
+#endif
 #if !defined(SIO_TCP_INITIAL_RTO)
 #define SIO_TCP_INITIAL_RTO             _WSAIOW(IOC_VENDOR, 17)
 #define TCP_INITIAL_RTO_UNSPECIFIED_RTT UINT16_MAX
