@@ -33,6 +33,7 @@
 #include "atomic.h"
 #include "check.h"
 #include "list.h"
+#include "mailbox.h"
 
 typedef struct pl__proactor pl__proactor;
 typedef struct pl__completion pl__completion;
@@ -157,8 +158,13 @@ struct pl__completion {
  *     SOCKET_NAME      the local address into `address`
  *     SOCKET_PEER      the peer's address into `address`
  *     HANDLE_CLOSE     closes the handle; nothing of it is in flight, and it is detached
- *     INTERRUPT_WATCH  `value` 1: Ctrl-C and its kin count up `interrupts` and wake; 0: no longer. PL_EBUSY: another
- *                      proactor of the process watches
+ *     INTERRUPT_WATCH  `value` 1: Ctrl-C and its kin, unless watched by SIGNAL_WATCH, count up `interrupts` and wake; 0:
+ *                      no longer. PL_EBUSY: another proactor of the process watches
+ *     SIGNAL_WATCH     one more watcher of the event in `value` (enum pl_signal_event, or a signal's number); `flags`: enum
+ *                      pl__signal_flag. It counts up in `mailbox` and wakes. Result: the system's number; `value` becomes
+ *                      the event's name
+ *     SIGNAL_UNWATCH   one watcher less of the signal numbered `option`, with the same flags
+ *     SIGNAL_DONE      the loop has dealt with what arrived of the signal numbered `option`, `value` of them in all
  */
 #define PL__REQUESTS(X)                                                                                                \
     X(SOCKET_OPEN)                                                                                                     \
@@ -168,7 +174,10 @@ struct pl__completion {
     X(SOCKET_NAME)                                                                                                     \
     X(SOCKET_PEER)                                                                                                     \
     X(HANDLE_CLOSE)                                                                                                    \
-    X(INTERRUPT_WATCH)
+    X(INTERRUPT_WATCH)                                                                                                 \
+    X(SIGNAL_WATCH)                                                                                                    \
+    X(SIGNAL_UNWATCH)                                                                                                  \
+    X(SIGNAL_DONE)
 
 enum pl__request_kind {
 #define PL__REQUEST_ENUM(NAME) PL__REQUEST_##NAME,
@@ -229,6 +238,7 @@ typedef struct pl__proactor_class {
 struct pl__proactor {
     const pl__proactor_class *type;
     pl__atomic_u32 interrupts; /* Ctrl-C and its kin so far, while watched */
+    pl__mailbox mailbox;       /* for other signals, see mailbox.h */
 };
 
 /* The proactors of this platform, the best one first, the simulation last; NULL ends. Defined by src/win and src/posix. */

@@ -21,6 +21,7 @@
 #include <proloop/queue.h>
 #include <proloop/run.h>
 #include <proloop/shared_future.h>
+#include <proloop/signal.h>
 #include <proloop/stream.h>
 #include <proloop/sync.h>
 #include <proloop/task.h>

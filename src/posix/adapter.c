@@ -26,8 +26,8 @@
 #include "../worker_pool.h"
 #include "../clock.h"
 #include "error.h"
-#include "interrupt.h"
 #include "selector.h"
+#include "signals.h"
 #include "tcp.h"
 
 /* In pl__handle.flags, beside enum pl__readiness. */
@@ -555,11 +555,31 @@ static int interrupt_watch(adapter *self, pl__request *request)
     return 0;
 }
 
+static int signal_watch(adapter *self, pl__request *request)
+{
+    return pl__signal_watch(&self->base, request);
+}
+
+static int signal_unwatch(adapter *self, pl__request *request)
+{
+    return pl__signal_unwatch(&self->base, request);
+}
+
+/* Handlers wait for nobody here. */
+static int signal_done(adapter *self, pl__request *request)
+{
+    PL__UNUSED(self);
+    PL__UNUSED(request);
+    return 0;
+}
+
 static int (*const requests[])(adapter *, pl__request *) = {
     [PL__REQUEST_SOCKET_OPEN] = socket_open,         [PL__REQUEST_SOCKET_LISTEN] = socket_listen,
     [PL__REQUEST_SOCKET_SHUTDOWN] = socket_shutdown, [PL__REQUEST_SOCKET_OPTION] = socket_option,
     [PL__REQUEST_SOCKET_NAME] = socket_name,         [PL__REQUEST_SOCKET_PEER] = socket_peer,
     [PL__REQUEST_HANDLE_CLOSE] = handle_close,       [PL__REQUEST_INTERRUPT_WATCH] = interrupt_watch,
+    [PL__REQUEST_SIGNAL_WATCH] = signal_watch,       [PL__REQUEST_SIGNAL_UNWATCH] = signal_unwatch,
+    [PL__REQUEST_SIGNAL_DONE] = signal_done,
 };
 
 static int control(pl__proactor *proactor, pl__request *request)

@@ -226,12 +226,15 @@ static void iocp_flush(pl__proactor *proactor)
 static int iocp_control(pl__proactor *proactor, pl__request *request)
 {
     request->system_error = 0;
-    if (request->kind != PL__REQUEST_INTERRUPT_WATCH)
+    switch (request->kind) {
+    case PL__REQUEST_INTERRUPT_WATCH:
+    case PL__REQUEST_SIGNAL_WATCH:
+    case PL__REQUEST_SIGNAL_UNWATCH:
+    case PL__REQUEST_SIGNAL_DONE:
+        return pl__signal_control(proactor, request);
+    default:
         return pl__socket_control(request);
-    if (request->value)
-        return pl__interrupt_watch(proactor);
-    pl__interrupt_unwatch(proactor);
-    return PL_OK;
+    }
 }
 
 /* --- Jobs of the worker pool -------------------------------------------------------------------------------------- */
