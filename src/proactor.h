@@ -83,7 +83,8 @@ static inline bool pl__kind_is_worker(uint8_t kind)
 /* What kind of system object a handle is, and so which calls work on it. */
 enum pl__handle_type {
     PL__SOCKET, /* a stream socket; on Unix a local one too */
-    PL__PIPE    /* Windows: an end of a named pipe; Unix: a pipe or a terminal, which know read and write */
+    PL__PIPE,   /* Windows: an end of a named pipe; Unix: a pipe or a terminal, which know read and write */
+    PL__DEVICE  /* what only blocking calls serve (device.h): `object` is a pl__device */
 };
 
 /* What sets a handle apart from a stream socket, for the library above. */
@@ -177,6 +178,8 @@ struct pl__completion {
  *     HANDLE_CLOSE     closes the handle; nothing of it is in flight, and it is detached
  *     PIPE_PAIR        a pipe: bytes go one way. An end for a stream of this process into the closed `handle`, the other
  *                      end into the closed `other`; neither inherited; `flags`
+ *     STANDARD_OPEN    the standard stream `option` (enum pl__standard_stream) into the closed `handle`. Result: enum
+ *                      pl_console_kind
  *     INTERRUPT_WATCH  `value` 1: Ctrl-C and its kin, unless watched by SIGNAL_WATCH, count up `interrupts` and wake; 0:
  *                      no longer. PL_EBUSY: another proactor of the process watches
  *     SIGNAL_WATCH     one more watcher of the event in `value` (enum pl_signal_event, or a signal's number); `flags`: enum
@@ -194,6 +197,7 @@ struct pl__completion {
     X(SOCKET_PEER)                                                                                                     \
     X(HANDLE_CLOSE)                                                                                                    \
     X(PIPE_PAIR)                                                                                                       \
+    X(STANDARD_OPEN)                                                                                                   \
     X(INTERRUPT_WATCH)                                                                                                 \
     X(SIGNAL_WATCH)                                                                                                    \
     X(SIGNAL_UNWATCH)                                                                                                  \
@@ -222,6 +226,8 @@ enum pl__pipe_flag {
     PL__PIPE_WRITE = 1,  /* `handle` is the writing end; else the reading one */
     PL__PIPE_STREAMS = 2 /* `other` is for a stream, too; else for a child, which expects an end that blocks */
 };
+
+enum pl__standard_stream { PL__STANDARD_INPUT, PL__STANDARD_OUTPUT, PL__STANDARD_ERROR };
 
 typedef struct pl__request {
     uint8_t kind;

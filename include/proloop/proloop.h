@@ -6,6 +6,7 @@
 #include <proloop/base.h>
 #include <proloop/channel.h>
 #include <proloop/closer.h>
+#include <proloop/console.h>
 #include <proloop/context.h>
 #include <proloop/coro.h>
 #include <proloop/debug.h>

@@ -21,10 +21,12 @@
 
 #include "../allocator.h"
 #include "../buffer_pool.h"
+#include "../device.h"
 #include "../proactor.h"
 #include "../sim/simulation.h"
 #include "../worker_pool.h"
 #include "../clock.h"
+#include "console.h"
 #include "error.h"
 #include "pipe.h"
 #include "selector.h"
@@ -46,6 +48,7 @@ typedef struct adapter {
     pl__proactor base;
     pl__selector *selector;
     pl__worker_pool *workers; /* made when first needed */
+    pl__list devices;         /* pl__device, attached */
     pl__list finished;        /* handed over by the next poll; between polls, those that were cancelled */
     pl__handle *changed[PL__SELECTOR_BATCH];
     pl__atomic_u32 attention;
@@ -117,6 +120,7 @@ static int create(pl__proactor **proactor, const pl__proactor_class *type, const
         return pl__error_from_errno(-rc);
     }
     self->base.type = type;
+    pl__list_init(&self->devices);
     pl__list_init(&self->finished);
     *proactor = &self->base;
     return PL_OK;
@@ -162,6 +166,10 @@ static pl__worker_pool *workers_of(adapter *self)
 static int attach(pl__proactor *proactor, pl__handle *handle)
 {
     adapter *self = adapter_of(proactor);
+    if (handle->type == PL__DEVICE) {
+        pl__device_attach(&self->devices, handle, wake_from_worker, &self->base);
+        return PL_OK;
+    }
     PL__CHECK(!handle->attached && handle->object != PL__NO_OBJECT && handle->in_flight == 0);
     int rc = self->selector->type->add(self->selector, handle);
     if (rc < 0)
@@ -177,6 +185,10 @@ static void detach(pl__proactor *proactor, pl__handle *handle)
 {
     adapter *self = adapter_of(proactor);
     queues *queue = queues_of(handle);
+    if (handle->type == PL__DEVICE) {
+        pl__device_detach(handle);
+        return;
+    }
     PL__CHECK(handle->attached && handle->in_flight == 0);
     PL__CHECK(pl__list_is_empty(&queue->reads) && pl__list_is_empty(&queue->writes));
     self->selector->type->remove(self->selector, handle);
@@ -373,6 +385,8 @@ static int submit(pl__proactor *proactor, pl__completion *c)
     if (pl__kind_is_worker(c->kind))
         return submit_job(self, c);
     PL__CHECK(c->handle && c->handle->attached);
+    if (c->handle->type == PL__DEVICE)
+        return pl__device_submit(c);
 
     const struct work *work = &works[c->kind];
     if (c->handle->flags & CONNECTING)
@@ -412,6 +426,10 @@ static void cancel(pl__proactor *proactor, pl__completion *c)
     adapter *self = adapter_of(proactor);
     if (pl__kind_is_worker(c->kind)) {
         pl__worker_pool_cancel(self->workers, c);
+        return;
+    }
+    if (c->handle->type == PL__DEVICE) {
+        pl__device_cancel(c);
         return;
     }
     pl__completion_cancelling(c);
@@ -480,6 +498,7 @@ static void collect(adapter *self)
 {
     if (self->workers)
         pl__worker_pool_collect(self->workers, &self->finished);
+    pl__devices_collect(&self->devices, &self->finished);
 }
 
 /* Waits for the selector, unless something has finished already or a wake came since the last poll. */
@@ -564,6 +583,11 @@ static int handle_close(adapter *self, pl__request *request)
     PL__UNUSED(self);
     pl__handle *handle = request->handle;
     PL__CHECK(handle->object != PL__NO_OBJECT && handle->in_flight == 0 && !handle->attached);
+    if (handle->type == PL__DEVICE) {
+        pl__device_destroy(pl__device_of(handle));
+        handle->object = PL__NO_OBJECT;
+        return 0;
+    }
     int rc = close(descriptor_of(handle));
     handle->object = PL__NO_OBJECT;
     PL__CHECK(rc == 0 || errno != EBADF); /* somebody else closed it, and perhaps it was not ours by then */
@@ -574,6 +598,12 @@ static int pipe_pair(adapter *self, pl__request *request)
 {
     PL__UNUSED(self);
     return pl__pipe_make_pair(request);
+}
+
+static int standard_open(adapter *self, pl__request *request)
+{
+    PL__UNUSED(self);
+    return pl__standard_open(request);
 }
 
 static int interrupt_watch(adapter *self, pl__request *request)
@@ -609,6 +639,7 @@ static int (*const requests[])(adapter *, pl__request *) = {
     [PL__REQUEST_HANDLE_CLOSE] = handle_close,       [PL__REQUEST_PIPE_PAIR] = pipe_pair,
     [PL__REQUEST_INTERRUPT_WATCH] = interrupt_watch, [PL__REQUEST_SIGNAL_WATCH] = signal_watch,
     [PL__REQUEST_SIGNAL_UNWATCH] = signal_unwatch,   [PL__REQUEST_SIGNAL_DONE] = signal_done,
+    [PL__REQUEST_STANDARD_OPEN] = standard_open,
 };
 
 static int control(pl__proactor *proactor, pl__request *request)

@@ -113,6 +113,9 @@ int pl__error_from_ntstatus(int32_t status);
 int pl__address_to_system(const pl_address *address, SOCKADDR_INET *system); /* its length; 0: no address */
 void pl__address_from_system(pl_address *address, const SOCKADDR *system);
 
+/* console.c */
+int pl__standard_open(pl__request *request); /* STANDARD_OPEN */
+
 /* signal.c */
 int pl__interrupt_install(void);                    /* the console handler, which stays */
 void pl__interrupt_unwatch(pl__proactor *proactor); /* no matter whether it watches */
