@@ -7,6 +7,16 @@
 #include "process.h"
 #include "threads.h"
 
+/* The thread sanitizer calls no handler in a child made by fork. */
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define CHILDREN_HAVE_HANDLERS 0
+#endif
+#endif
+#if !defined(CHILDREN_HAVE_HANDLERS)
+#define CHILDREN_HAVE_HANDLERS 1
+#endif
+
 static const int interrupt[] = {PL_SIGNAL_INTERRUPT};
 static const int asked_to_end[] = {PL_SIGNAL_INTERRUPT, PL_SIGNAL_TERMINATE, PL_SIGNAL_HANG_UP, PL_SIGNAL_SHUTDOWN};
 
@@ -420,8 +430,10 @@ SIGNAL_CASE(a_wait_whose_waiter_is_cancelled_before_it_runs_was_told)
     CHECK_EQ_INT(pl_yield(), PL_OK);
     if (process_interrupt_is_handled() >= 0 && process_interrupt()) {
         CHECK_EQ_INT(pl_callback_schedule(&callback, NULL, cancel_the_waiter, task), PL_OK);
-        CHECK_EQ_INT(pl_await(pl_task_future(task)), 0);
+        rc = pl_await(pl_task_future(task));
         CHECK(t.result == PL_OK || t.result == PL_ECANCELED); /* told, or not: never both */
+        CHECK_EQ_INT(rc,
+                     t.result == PL_OK ? PL_ECANCELED : PL_OK); /* a cancel that came too late for it is the task's */
         if (t.result == PL_ECANCELED)
             expect_interrupt(t.watcher, 1);
         else
@@ -760,7 +772,8 @@ SIGNAL_CASE(a_handler_that_is_set_over_ours_is_left_in_place)
     CHECK(process_interrupt());
     process_wait_interrupts(1);
     CHECK_EQ_INT(process_interrupts_counted(), 1); /* puts ours back, which now stands for the system's */
-    CHECK_EQ_INT(process_fork(process_die_of_interrupt, NULL), 101);
+    if (CHILDREN_HAVE_HANDLERS)
+        CHECK_EQ_INT(process_fork(process_die_of_interrupt, NULL), 101);
     watcher = open_watcher(interrupt, 1);
     CHECK(process_interrupt());
     expect_interrupt(watcher, 1);
