@@ -12,4 +12,7 @@ void shim_called(shim kind);
 /* What the case wants of this call. `limit` is set for SHIM_SHORT. */
 shim_fault shim_fault_of(shim kind, size_t *limit);
 
+/* Unix: the descriptor is reported ready anew by its selector, as if something had come. */
+void shim_make_edge(int descriptor);
+
 #endif

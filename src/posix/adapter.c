@@ -32,6 +32,7 @@
 #include "selector.h"
 #include "signals.h"
 #include "tcp.h"
+#include "udp.h"
 
 /* In pl__handle.flags, beside enum pl__readiness. */
 enum {
@@ -70,7 +71,8 @@ typedef struct file_errand {
     bool running;
 } file_errand;
 
-PL__STATIC_ASSERT(sizeof(queues) <= sizeof((pl__handle *)0)->system, "no room for the queues");
+PL__STATIC_ASSERT(sizeof(queues) + sizeof(pl__pipe_file) <= sizeof((pl__handle *)0)->system,
+                  "no room for the queues and a pipe's file");
 PL__STATIC_ASSERT(sizeof(file_errand) <= sizeof((pl__completion *)0)->system, "no room for the errand");
 
 /* How a completion ended. */
@@ -350,6 +352,25 @@ static bool attempt_send_file(adapter *self, pl__completion *c, outcome *out)
     return false;
 }
 
+/* Each datagram is an edge of its own, and so is each error: that the socket once had one says nothing of the next call. */
+static bool attempt_receive_from(adapter *self, pl__completion *c, outcome *out)
+{
+    PL__UNUSED(self);
+    int64_t count = pl__udp_receive(c);
+    if (count == -EAGAIN)
+        clear(c->handle, PL__READABLE | PL__HANGUP);
+    return count != -EAGAIN && ended(out, count);
+}
+
+static bool attempt_send_to(adapter *self, pl__completion *c, outcome *out)
+{
+    PL__UNUSED(self);
+    int64_t count = pl__udp_send(c);
+    if (count == -EAGAIN)
+        clear(c->handle, PL__WRITABLE);
+    return count != -EAGAIN && ended(out, count);
+}
+
 /* What there is to know of each kind the system has no completion for. */
 static const struct work {
     bool (*begin)(adapter *, pl__completion *, outcome *); /* in submit, before all else; may be NULL */
@@ -361,6 +382,8 @@ static const struct work {
     [PL__RECEIVE] = {NULL, attempt_receive, PL__READABLE | PL__HANGUP},
     [PL__SEND] = {NULL, attempt_send, PL__WRITABLE},
     [PL__SEND_FILE] = {begin_send_file, attempt_send_file, PL__WRITABLE},
+    [PL__RECEIVE_FROM] = {NULL, attempt_receive_from, PL__READABLE | PL__HANGUP},
+    [PL__SEND_TO] = {NULL, attempt_send_to, PL__WRITABLE},
 };
 
 /* --- The life of a completion ------------------------------------------------------------------------------------- */
@@ -588,10 +611,40 @@ static int handle_close(adapter *self, pl__request *request)
         handle->object = PL__NO_OBJECT;
         return 0;
     }
+    if (handle->traits & PL__NAMED)
+        pl__pipe_unlink(handle);
     int rc = close(descriptor_of(handle));
     handle->object = PL__NO_OBJECT;
     PL__CHECK(rc == 0 || errno != EBADF); /* somebody else closed it, and perhaps it was not ours by then */
     return 0;
+}
+
+static int datagram_open(adapter *self, pl__request *request)
+{
+    PL__UNUSED(self);
+    PL__CHECK(request->handle->object == PL__NO_OBJECT);
+    request->handle->family = request->address.family;
+    request->handle->type = PL__DATAGRAM_SOCKET;
+    return fill(request, pl__udp_open(&request->address, request->flags));
+}
+
+static int datagram_connect(adapter *self, pl__request *request)
+{
+    PL__UNUSED(self);
+    return pl__udp_connect(descriptor_of(request->handle), request->handle->family, &request->address);
+}
+
+static int datagram_group(adapter *self, pl__request *request)
+{
+    PL__UNUSED(self);
+    return pl__udp_change_membership(descriptor_of(request->handle), request->membership, request->value != 0);
+}
+
+static int datagram_option(adapter *self, pl__request *request)
+{
+    PL__UNUSED(self);
+    return pl__udp_set_option(descriptor_of(request->handle), request->handle->family, request->option, request->value,
+                              &request->address);
 }
 
 static int pipe_pair(adapter *self, pl__request *request)
@@ -604,6 +657,18 @@ static int standard_open(adapter *self, pl__request *request)
 {
     PL__UNUSED(self);
     return pl__standard_open(request);
+}
+
+static int pipe_listen(adapter *self, pl__request *request)
+{
+    PL__UNUSED(self);
+    return pl__pipe_listen(request);
+}
+
+static int pipe_peer(adapter *self, pl__request *request)
+{
+    PL__UNUSED(self);
+    return pl__pipe_peer(request);
 }
 
 static int interrupt_watch(adapter *self, pl__request *request)
@@ -637,9 +702,12 @@ static int (*const requests[])(adapter *, pl__request *) = {
     [PL__REQUEST_SOCKET_SHUTDOWN] = socket_shutdown, [PL__REQUEST_SOCKET_OPTION] = socket_option,
     [PL__REQUEST_SOCKET_NAME] = socket_name,         [PL__REQUEST_SOCKET_PEER] = socket_peer,
     [PL__REQUEST_HANDLE_CLOSE] = handle_close,       [PL__REQUEST_PIPE_PAIR] = pipe_pair,
-    [PL__REQUEST_INTERRUPT_WATCH] = interrupt_watch, [PL__REQUEST_SIGNAL_WATCH] = signal_watch,
-    [PL__REQUEST_SIGNAL_UNWATCH] = signal_unwatch,   [PL__REQUEST_SIGNAL_DONE] = signal_done,
-    [PL__REQUEST_STANDARD_OPEN] = standard_open,
+    [PL__REQUEST_PIPE_LISTEN] = pipe_listen,         [PL__REQUEST_PIPE_PEER] = pipe_peer,
+    [PL__REQUEST_DATAGRAM_OPEN] = datagram_open,     [PL__REQUEST_DATAGRAM_CONNECT] = datagram_connect,
+    [PL__REQUEST_DATAGRAM_GROUP] = datagram_group,   [PL__REQUEST_DATAGRAM_OPTION] = datagram_option,
+    [PL__REQUEST_STANDARD_OPEN] = standard_open,     [PL__REQUEST_INTERRUPT_WATCH] = interrupt_watch,
+    [PL__REQUEST_SIGNAL_WATCH] = signal_watch,       [PL__REQUEST_SIGNAL_UNWATCH] = signal_unwatch,
+    [PL__REQUEST_SIGNAL_DONE] = signal_done,
 };
 
 static int control(pl__proactor *proactor, pl__request *request)
@@ -676,14 +744,14 @@ static int control(pl__proactor *proactor, pl__request *request)
         .control = control,                                                                                            \
     };
 
-#if defined(__linux__)
-DEFINE_PROACTOR(epoll)
-#endif
+PL__SELECTORS(DEFINE_PROACTOR)
+
+#define LIST_PROACTOR(selector) &selector##_proactor,
 
 const pl__proactor_class *const pl__proactors[] = {
-#if defined(__linux__)
-    &epoll_proactor,
-#endif
+    /* clang-format off */
+    PL__SELECTORS(LIST_PROACTOR)
     &pl__simulation,
     NULL,
+    /* clang-format on */
 };

@@ -53,11 +53,12 @@ typedef struct iocp {
 typedef struct verb {
     bool (*begin)(pl__completion *completion, pl__packet *packet);
     int64_t (*end)(pl__completion *completion, pl__packet *packet, int64_t result);
+    void (*cancel)(pl__completion *completion, pl__packet *packet); /* NULL: CancelIoEx */
 } verb;
 
 static const verb socket_verbs[PL__OPERATION_KINDS] = {
 #define VERB_WORKER(NAME, name)
-#define VERB_SYSTEM(NAME, name)       [PL__##NAME] = {pl__begin_##name, pl__end_##name},
+#define VERB_SYSTEM(NAME, name)       [PL__##NAME] = {pl__begin_##name, pl__end_##name, NULL},
 #define VERB(NAME, name, who, cancel) VERB_##who(NAME, name)
     PL__OPERATIONS(VERB)
 #undef VERB
@@ -66,13 +67,19 @@ static const verb socket_verbs[PL__OPERATION_KINDS] = {
 };
 
 static const verb pipe_verbs[PL__OPERATION_KINDS] = {
-    [PL__RECEIVE] = {pl__pipe_begin_receive, pl__pipe_end_receive},
-    [PL__SEND] = {pl__pipe_begin_send, pl__pipe_end_send},
+    [PL__ACCEPT] = {pl__pipe_begin_accept, pl__pipe_end_accept, pl__pipe_cancel_accept},
+    [PL__RECEIVE] = {pl__pipe_begin_receive, pl__pipe_end_receive, NULL},
+    [PL__SEND] = {pl__pipe_begin_send, pl__pipe_end_send, NULL},
 };
+
+static bool is_pipe(const pl__handle *handle)
+{
+    return handle && (handle->type == PL__PIPE || handle->type == PL__PIPE_LISTENER);
+}
 
 static const verb *verb_of(const pl__completion *completion)
 {
-    return completion->handle && completion->handle->type == PL__PIPE ? &pipe_verbs[completion->kind] : &socket_verbs[completion->kind];
+    return is_pipe(completion->handle) ? &pipe_verbs[completion->kind] : &socket_verbs[completion->kind];
 }
 
 static iocp *iocp_of(pl__proactor *proactor)
@@ -146,18 +153,22 @@ static bool may_skip(const pl__handle *handle)
 {
     if (handle->type == PL__PIPE)
         return !(handle->traits & PL__MESSAGES);
-    return pl__winsock_skips(handle->family);
+    return handle->type == PL__SOCKET && pl__winsock_skips(handle->family); /* never of datagrams */
 }
 
 static int iocp_attach(pl__proactor *proactor, pl__handle *handle)
 {
     HANDLE object = (HANDLE)handle->object;
     PL__CHECK(handle->object != PL__NO_OBJECT && !handle->attached);
+    if (handle->type == PL__PIPE_LISTENER) {
+        pl__pipe_listener_attach(handle, iocp_of(proactor)->port, KEY_REQUEST);
+        return PL_OK;
+    }
     if (handle->type == PL__DEVICE) {
         pl__device_attach(&iocp_of(proactor)->devices, handle, wake_from_thread, proactor);
         return PL_OK;
     }
-    if (!CreateIoCompletionPort(object, iocp_of(proactor)->port, KEY_REQUEST, 0)) {
+    if (!(handle->flags & PL__ASSOCIATED) && !CreateIoCompletionPort(object, iocp_of(proactor)->port, KEY_REQUEST, 0)) {
         DWORD error = GetLastError(); /* a handle has one port for ever, and says only that */
         return error == ERROR_INVALID_PARAMETER ? PL_EBUSY : pl__error_from_win32(error);
     }
@@ -254,7 +265,11 @@ static void iocp_cancel(pl__proactor *proactor, pl__completion *completion)
         return;
     }
     pl__completion_cancelling(completion);
-    (void)CancelIoEx((HANDLE)completion->handle->object, &packet_of(completion)->overlapped);
+    const verb *own = verb_of(completion);
+    if (own->cancel)
+        own->cancel(completion, packet_of(completion));
+    else
+        (void)CancelIoEx((HANDLE)completion->handle->object, &packet_of(completion)->overlapped);
 }
 
 /* Every request went to the system when it was made. */
@@ -266,7 +281,7 @@ static void iocp_flush(pl__proactor *proactor)
 static int iocp_control(pl__proactor *proactor, pl__request *request)
 {
     request->system_error = 0;
-    if (request->kind == PL__REQUEST_PIPE_PAIR || (request->handle && request->handle->type == PL__PIPE))
+    if (request->kind == PL__REQUEST_PIPE_PAIR || request->kind == PL__REQUEST_PIPE_LISTEN || is_pipe(request->handle))
         return pl__pipe_control(request);
     if (request->kind == PL__REQUEST_HANDLE_CLOSE && request->handle->type == PL__DEVICE) {
         pl__device_destroy(pl__device_of(request->handle));
