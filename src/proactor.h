@@ -36,6 +36,7 @@
 #include "atomic.h"
 #include "check.h"
 #include "list.h"
+#include "mailbox.h"
 
 typedef struct pl__proactor pl__proactor;
 typedef struct pl__completion pl__completion;
@@ -111,7 +112,8 @@ enum pl__handle_type {
     PL__PIPE,          /* Windows: an end of a named pipe; Unix: a pipe or a terminal, which know read and write */
     PL__PIPE_LISTENER, /* Windows: a name at which pipes are made; Unix: a local socket that listens is a PL__SOCKET */
     PL__DATAGRAM_SOCKET, /* a UDP socket */
-    PL__FILE             /* a file on a disk: FILE_READ and FILE_WRITE, any number at a time, in no order */
+    PL__FILE,            /* a file on a disk: FILE_READ and FILE_WRITE, any number at a time, in no order */
+    PL__DEVICE           /* what only blocking calls serve (device.h): `object` is a pl__device */
 };
 
 /* What sets a handle apart from a stream socket, for the library above. */
@@ -250,8 +252,15 @@ struct pl__completion {
  *     WATCH_OPEN       a watch of somebody else's socket or descriptor `value` into the closed `handle`, for POLL
  *                      again and again; `handle` stays where it is until WATCH_CLOSE
  *     WATCH_CLOSE      closes it, with nothing of it in flight; what it watched stays open
- *     INTERRUPT_WATCH  `value` 1: Ctrl-C and its kin count up `interrupts` and wake; 0: no longer. PL_EBUSY: another
- *                      proactor of the process watches
+ *     STANDARD_OPEN    the standard stream `option` (enum pl__standard_stream) into the closed `handle`. Result: enum
+ *                      pl_console_kind
+ *     INTERRUPT_WATCH  `value` 1: Ctrl-C and its kin, unless watched by SIGNAL_WATCH, count up `interrupts` and wake; 0:
+ *                      no longer. PL_EBUSY: another proactor of the process watches
+ *     SIGNAL_WATCH     one more watcher of the event in `value` (enum pl_signal_event, or a signal's number); `flags`: enum
+ *                      pl__signal_flag. It counts up in `mailbox` and wakes. Result: the system's number; `value` becomes
+ *                      the event's name
+ *     SIGNAL_UNWATCH   one watcher less of the signal numbered `option`, with the same flags
+ *     SIGNAL_DONE      the loop has dealt with what arrived of the signal numbered `option`, `value` of them in all
  */
 #define PL__REQUESTS(X)                                                                                                \
     X(SOCKET_OPEN)                                                                                                     \
@@ -270,7 +279,11 @@ struct pl__completion {
     X(PIPE_PEER)                                                                                                       \
     X(WATCH_OPEN)                                                                                                      \
     X(WATCH_CLOSE)                                                                                                     \
-    X(INTERRUPT_WATCH)
+    X(STANDARD_OPEN)                                                                                                   \
+    X(INTERRUPT_WATCH)                                                                                                 \
+    X(SIGNAL_WATCH)                                                                                                    \
+    X(SIGNAL_UNWATCH)                                                                                                  \
+    X(SIGNAL_DONE)
 
 enum pl__request_kind {
 #define PL__REQUEST_ENUM(NAME) PL__REQUEST_##NAME,
@@ -320,6 +333,8 @@ enum pl__pipe_flag {
     PL__PIPE_MESSAGES = 4, /* PIPE_LISTEN: the pipes keep messages */
     PL__PIPE_REPLACE = 8   /* PIPE_LISTEN: a file at which nobody answers is removed */
 };
+
+enum pl__standard_stream { PL__STANDARD_INPUT, PL__STANDARD_OUTPUT, PL__STANDARD_ERROR };
 
 typedef struct pl__request {
     uint8_t kind;
@@ -373,6 +388,7 @@ typedef struct pl__proactor_class {
 struct pl__proactor {
     const pl__proactor_class *type;
     pl__atomic_u32 interrupts; /* Ctrl-C and its kin so far, while watched */
+    pl__mailbox mailbox;       /* for other signals, see mailbox.h */
 };
 
 /* The proactors of this platform, the best one first, the simulation last; NULL ends. Defined by src/win and src/posix. */

@@ -28,17 +28,19 @@
 
 #include "../allocator.h"
 #include "../buffer_pool.h"
+#include "../device.h"
 #include "../proactor.h"
 #include "../sim/simulation.h"
 #include "../worker_pool.h"
 #include "../clock.h"
+#include "console.h"
 #include "error.h"
 #include "file.h"
-#include "interrupt.h"
 #include "pipe.h"
 #include "poll.h"
 #include "relay.h"
 #include "selector.h"
+#include "signals.h"
 #include "tcp.h"
 #include "udp.h"
 
@@ -59,6 +61,7 @@ typedef struct adapter {
     pl__proactor base;
     pl__selector *selector;
     pl__worker_pool *workers; /* made when first needed */
+    pl__list devices;         /* pl__device, attached */
     pl__list finished;        /* handed over by the next poll; between polls, those that were cancelled */
     pl__handle *changed[PL__SELECTOR_BATCH];
     pl__atomic_u32 attention;
@@ -148,6 +151,7 @@ static int create(pl__proactor **proactor, const pl__proactor_class *type, const
         return pl__error_from_errno(-rc);
     }
     self->base.type = type;
+    pl__list_init(&self->devices);
     pl__list_init(&self->finished);
     *proactor = &self->base;
     return PL_OK;
@@ -193,6 +197,10 @@ static pl__worker_pool *workers_of(adapter *self)
 static int attach(pl__proactor *proactor, pl__handle *handle)
 {
     adapter *self = adapter_of(proactor);
+    if (handle->type == PL__DEVICE) {
+        pl__device_attach(&self->devices, handle, wake_from_worker, &self->base);
+        return PL_OK;
+    }
     PL__CHECK(!handle->attached && handle->object != PL__NO_OBJECT && handle->in_flight == 0);
     if (handle->type == PL__FILE) {
         handle->attached = true;
@@ -212,6 +220,10 @@ static void detach(pl__proactor *proactor, pl__handle *handle)
 {
     adapter *self = adapter_of(proactor);
     queues *queue = queues_of(handle);
+    if (handle->type == PL__DEVICE) {
+        pl__device_detach(handle);
+        return;
+    }
     PL__CHECK(handle->attached && handle->in_flight == 0);
     if (handle->type == PL__FILE) {
         handle->attached = false;
@@ -508,6 +520,8 @@ static int submit(pl__proactor *proactor, pl__completion *c)
         return submit_job(self, c);
     if (c->handle && c->handle->type == PL__FILE)
         return submit_transfer(self, c);
+    if (c->handle && c->handle->type == PL__DEVICE)
+        return pl__device_submit(c);
     const struct work *work = &works[c->kind];
     if (!work->attempt)
         return pl__completion_finish_now(c, PL_ENOTSUP, 0);
@@ -550,6 +564,10 @@ static void cancel(pl__proactor *proactor, pl__completion *c)
     adapter *self = adapter_of(proactor);
     if (pl__kind_is_worker(c->kind)) {
         pl__worker_pool_cancel(self->workers, c);
+        return;
+    }
+    if (c->handle->type == PL__DEVICE) {
+        pl__device_cancel(c);
         return;
     }
     pl__completion_cancelling(c);
@@ -677,6 +695,7 @@ static void collect(adapter *self)
 {
     if (self->workers)
         pl__worker_pool_collect(self->workers, &self->finished);
+    pl__devices_collect(&self->devices, &self->finished);
 }
 
 /* Waits for the selector, unless something has finished already or a wake came since the last poll. */
@@ -804,6 +823,11 @@ static int handle_close(adapter *self, pl__request *request)
     PL__UNUSED(self);
     pl__handle *handle = request->handle;
     PL__CHECK(handle->object != PL__NO_OBJECT && handle->in_flight == 0 && !handle->attached);
+    if (handle->type == PL__DEVICE) {
+        pl__device_destroy(pl__device_of(handle));
+        handle->object = PL__NO_OBJECT;
+        return 0;
+    }
     if (handle->traits & PL__NAMED)
         pl__pipe_unlink(handle);
     int rc = close(descriptor_of(handle));
@@ -846,6 +870,12 @@ static int pipe_pair(adapter *self, pl__request *request)
     return pl__pipe_make_pair(request);
 }
 
+static int standard_open(adapter *self, pl__request *request)
+{
+    PL__UNUSED(self);
+    return pl__standard_open(request);
+}
+
 static int pipe_listen(adapter *self, pl__request *request)
 {
     PL__UNUSED(self);
@@ -866,6 +896,24 @@ static int interrupt_watch(adapter *self, pl__request *request)
     return 0;
 }
 
+static int signal_watch(adapter *self, pl__request *request)
+{
+    return pl__signal_watch(&self->base, request);
+}
+
+static int signal_unwatch(adapter *self, pl__request *request)
+{
+    return pl__signal_unwatch(&self->base, request);
+}
+
+/* Handlers wait for nobody here. */
+static int signal_done(adapter *self, pl__request *request)
+{
+    PL__UNUSED(self);
+    PL__UNUSED(request);
+    return 0;
+}
+
 static int (*const requests[])(adapter *, pl__request *) = {
     [PL__REQUEST_SOCKET_OPEN] = socket_open,         [PL__REQUEST_SOCKET_LISTEN] = socket_listen,
     [PL__REQUEST_SOCKET_SHUTDOWN] = socket_shutdown, [PL__REQUEST_SOCKET_OPTION] = socket_option,
@@ -875,7 +923,9 @@ static int (*const requests[])(adapter *, pl__request *) = {
     [PL__REQUEST_DATAGRAM_OPEN] = datagram_open,     [PL__REQUEST_DATAGRAM_CONNECT] = datagram_connect,
     [PL__REQUEST_DATAGRAM_GROUP] = datagram_group,   [PL__REQUEST_DATAGRAM_OPTION] = datagram_option,
     [PL__REQUEST_INTERRUPT_WATCH] = interrupt_watch, [PL__REQUEST_WATCH_OPEN] = watch_open,
-    [PL__REQUEST_WATCH_CLOSE] = watch_close,
+    [PL__REQUEST_WATCH_CLOSE] = watch_close,         [PL__REQUEST_STANDARD_OPEN] = standard_open,
+    [PL__REQUEST_SIGNAL_WATCH] = signal_watch,       [PL__REQUEST_SIGNAL_UNWATCH] = signal_unwatch,
+    [PL__REQUEST_SIGNAL_DONE] = signal_done,
 };
 
 static int control(pl__proactor *proactor, pl__request *request)

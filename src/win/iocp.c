@@ -21,6 +21,7 @@
 #include "system.h"
 
 #include "../allocator.h"
+#include "../device.h"
 #include "../worker_pool.h"
 
 enum {
@@ -50,6 +51,7 @@ typedef struct iocp {
     ULONG left_count; /* packets that the last relay had */
     OVERLAPPED_ENTRY left[PL__RELAY_PACKETS];
     pl__worker_pool *pool; /* NULL until the first job */
+    pl__list devices;      /* pl__device, attached */
     pl__atomic_u32 wake;
 } iocp;
 
@@ -128,6 +130,7 @@ static int iocp_create(pl__proactor **proactor, const pl__proactor_options *opti
         pl__release(self, sizeof *self);
         return result;
     }
+    pl__list_init(&self->devices);
     self->proactor.type = &pl__iocp;
     pl__list_init(&self->cancelled);
     pl__list_init(&self->foreign.waits);
@@ -155,6 +158,13 @@ static int64_t iocp_now(pl__proactor *proactor)
     return pl__clock_now();
 }
 
+static void iocp_wake(pl__proactor *proactor);
+
+static void wake_from_thread(void *context)
+{
+    iocp_wake(context);
+}
+
 /* --- Handles ------------------------------------------------------------------------------------------------------ */
 
 /* Whether a request that succeeds at once may do without its packet. A read of a message may succeed by half
@@ -176,6 +186,10 @@ static int iocp_attach(pl__proactor *proactor, pl__handle *handle)
         pl__pipe_listener_attach(handle, iocp_of(proactor)->port, KEY_REQUEST);
         return PL_OK;
     }
+    if (handle->type == PL__DEVICE) {
+        pl__device_attach(&iocp_of(proactor)->devices, handle, wake_from_thread, proactor);
+        return PL_OK;
+    }
     if (!(handle->flags & PL__ASSOCIATED) && !CreateIoCompletionPort(object, iocp_of(proactor)->port, KEY_REQUEST, 0)) {
         DWORD error = GetLastError(); /* a handle has one port for ever, and says only that */
         return error == ERROR_INVALID_PARAMETER ? PL_EBUSY : pl__error_from_win32(error);
@@ -192,6 +206,8 @@ static void iocp_detach(pl__proactor *proactor, pl__handle *handle)
 {
     PL__UNUSED(proactor);
     PL__CHECK(handle->attached && handle->in_flight == 0);
+    if (handle->type == PL__DEVICE)
+        pl__device_detach(handle);
     handle->attached = false;
 }
 
@@ -250,6 +266,8 @@ static int iocp_submit(pl__proactor *proactor, pl__completion *completion)
     if (pl__kind_is_worker(completion->kind))
         return submit_job(self, completion);
     PL__CHECK(!completion->handle || (completion->handle->attached && completion->handle->object != PL__NO_OBJECT));
+    if (completion->handle && completion->handle->type == PL__DEVICE)
+        return pl__device_submit(completion);
     *packet = (pl__packet){.accepted = INVALID_SOCKET, .foreign = &self->foreign};
     if (!begin(completion, packet))
         return pl__completion_finish_now(completion, packet->result, packet->result < 0 ? packet->system_error : 0);
@@ -272,6 +290,10 @@ static void iocp_cancel(pl__proactor *proactor, pl__completion *completion)
         pl__worker_pool_cancel(iocp_of(proactor)->pool, completion);
         return;
     }
+    if (completion->handle && completion->handle->type == PL__DEVICE) {
+        pl__device_cancel(completion);
+        return;
+    }
     pl__completion_cancelling(completion);
     cancel_fn *own = own_cancel_of(completion);
     if (!own)
@@ -291,29 +313,33 @@ static int iocp_control(pl__proactor *proactor, pl__request *request)
     request->system_error = 0;
     if (request->kind == PL__REQUEST_PIPE_PAIR || request->kind == PL__REQUEST_PIPE_LISTEN || is_pipe(request->handle))
         return pl__pipe_control(request);
-    if (request->kind == PL__REQUEST_WATCH_OPEN || request->kind == PL__REQUEST_WATCH_CLOSE)
+    if (request->kind == PL__REQUEST_HANDLE_CLOSE && request->handle->type == PL__DEVICE) {
+        pl__device_destroy(pl__device_of(request->handle));
+        request->handle->object = PL__NO_OBJECT;
+        return PL_OK;
+    }
+    switch (request->kind) {
+    case PL__REQUEST_WATCH_OPEN:
+    case PL__REQUEST_WATCH_CLOSE:
         return pl__watch_control(request);
-    if (request->kind != PL__REQUEST_INTERRUPT_WATCH)
+    case PL__REQUEST_STANDARD_OPEN:
+        return pl__standard_open(request);
+    case PL__REQUEST_INTERRUPT_WATCH:
+    case PL__REQUEST_SIGNAL_WATCH:
+    case PL__REQUEST_SIGNAL_UNWATCH:
+    case PL__REQUEST_SIGNAL_DONE:
+        return pl__signal_control(proactor, request);
+    default:
         return pl__socket_control(request);
-    if (request->value)
-        return pl__interrupt_watch(proactor);
-    pl__interrupt_unwatch(proactor);
-    return PL_OK;
+    }
 }
 
 /* --- Jobs of the worker pool -------------------------------------------------------------------------------------- */
 
-static void iocp_wake(pl__proactor *proactor);
-
-static void wake_for_jobs(void *context)
-{
-    iocp_wake(context);
-}
-
 static int submit_job(iocp *self, pl__completion *completion)
 {
     if (!self->pool)
-        self->pool = pl__worker_pool_create(wake_for_jobs, &self->proactor);
+        self->pool = pl__worker_pool_create(wake_from_thread, &self->proactor);
     if (!self->pool)
         return pl__completion_finish_now(completion, PL_ENOMEM, 0);
     return pl__worker_pool_submit(self->pool, completion);
@@ -427,6 +453,7 @@ static void iocp_poll(pl__proactor *proactor, int64_t deadline, pl__list *finish
     pl__list_move_all(&self->cancelled, finished);
     if (self->pool)
         pl__worker_pool_collect(self->pool, finished); /* jobs that were cancelled end without a wake */
+    pl__devices_collect(&self->devices, finished);     /* and so do requests of devices */
     do {
         woken = take_lost_wake(self);
         take_lost_waits(self, finished);
@@ -435,6 +462,7 @@ static void iocp_poll(pl__proactor *proactor, int64_t deadline, pl__list *finish
         woken |= take_packets(self, milliseconds, finished);
         if (self->pool)
             pl__worker_pool_collect(self->pool, finished);
+        pl__devices_collect(&self->devices, finished);
     } while (!woken && pl__list_is_empty(finished) && milliseconds > 0 && deadline > pl__clock_now());
 }
 

@@ -178,9 +178,12 @@ int pl__error_from_ntstatus(int32_t status);
 int pl__address_to_system(const pl_address *address, SOCKADDR_INET *system); /* its length; 0: no address */
 void pl__address_from_system(pl_address *address, const SOCKADDR *system);
 
-/* interrupt.c */
-int pl__interrupt_install(void);                    /* the console handler, which stays */
-int pl__interrupt_watch(pl__proactor *proactor);    /* PL_EBUSY: another proactor watches */
-void pl__interrupt_unwatch(pl__proactor *proactor); /* no matter whether it watches */
+/* console.c */
+int pl__standard_open(pl__request *request); /* STANDARD_OPEN */
+
+/* signal.c */
+int pl__interrupt_install(void);                                      /* the console handler, which stays */
+void pl__interrupt_unwatch(pl__proactor *proactor);                   /* no matter whether it watches */
+int pl__signal_control(pl__proactor *proactor, pl__request *request); /* INTERRUPT_WATCH and the SIGNAL_ requests */
 
 #endif
