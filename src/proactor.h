@@ -31,6 +31,7 @@
 #include <proloop/net.h>
 #include <proloop/pipe.h>
 #include <proloop/udp.h>
+#include <proloop/poll.h>
 
 #include "atomic.h"
 #include "check.h"
@@ -54,6 +55,8 @@ typedef struct pl__buffer_pool pl__buffer_pool;
     X(SEND_FILE, send_file, SYSTEM, CANCELLABLE)                                                                       \
     X(RECEIVE_FROM, receive_from, SYSTEM, CANCELLABLE)                                                                 \
     X(SEND_TO, send_to, SYSTEM, CANCELLABLE)                                                                           \
+    X(POLL, poll, SYSTEM, CANCELLABLE)                                                                                 \
+    X(WAIT, wait, SYSTEM, CANCELLABLE)                                                                                 \
     X(RESOLVE, resolve, WORKER, ABANDONABLE)                                                                           \
     X(RESOLVE_ADDRESS, resolve_address, WORKER, ABANDONABLE)                                                           \
     X(FILE_OPEN, file_open, WORKER, ABANDONABLE)                                                                       \
@@ -180,6 +183,17 @@ struct pl__completion {
             size_t count;
             bool connected; /* the socket knows where to; addresses are not looked at */
         } send_to;
+        struct {               /* result: those of the events that are so, and PL_POLL_ERROR if it is; never 0 */
+            uintptr_t object;  /* somebody else's socket or descriptor, with `handle` NULL; else `handle` is a watch */
+            uint32_t events;   /* enum pl_poll_event */
+            uint64_t space[4]; /* the proactor's own */
+        } poll;
+        struct {                    /* result: 0. Of Windows: anything that can be waited for. `handle` is NULL */
+            uintptr_t object;       /* somebody else's HANDLE; open until the end */
+            uintptr_t registration; /* the proactor's own, as is what follows */
+            pl__atomic_u32 state;
+            bool by_packet;
+        } wait;
         pl__job *job; /* the WORKER kinds: see worker_pool.h */
     } as;
     union { /* the proactor's own: an OVERLAPPED, for instance */
@@ -206,6 +220,9 @@ struct pl__completion {
  *     DATAGRAM_OPTION  sets `option`, a pl__datagram_option, to `value`; MULTICAST_INTERFACE: or to `address`
  *     PIPE_PAIR        a pipe: bytes go one way. An end for a stream of this process into the closed `handle`, the other
  *                      end into the closed `other`; neither inherited; `flags`
+ *     WATCH_OPEN       a watch of somebody else's socket or descriptor `value` into the closed `handle`, for POLL
+ *                      again and again; `handle` stays where it is until WATCH_CLOSE
+ *     WATCH_CLOSE      closes it, with nothing of it in flight; what it watched stays open
  *     STANDARD_OPEN    the standard stream `option` (enum pl__standard_stream) into the closed `handle`. Result: enum
  *                      pl_console_kind
  *     INTERRUPT_WATCH  `value` 1: Ctrl-C and its kin, unless watched by SIGNAL_WATCH, count up `interrupts` and wake; 0:
@@ -231,6 +248,8 @@ struct pl__completion {
     X(PIPE_PAIR)                                                                                                       \
     X(PIPE_LISTEN)                                                                                                     \
     X(PIPE_PEER)                                                                                                       \
+    X(WATCH_OPEN)                                                                                                      \
+    X(WATCH_CLOSE)                                                                                                     \
     X(STANDARD_OPEN)                                                                                                   \
     X(INTERRUPT_WATCH)                                                                                                 \
     X(SIGNAL_WATCH)                                                                                                    \
@@ -327,6 +346,13 @@ typedef struct pl__proactor_class {
     void (*poll)(pl__proactor *proactor, int64_t deadline, pl__list *finished);
     void (*wake)(pl__proactor *proactor); /* any thread, and signal handlers: ends a poll, this or the next */
     int (*control)(pl__proactor *proactor, pl__request *request);
+    /* Inside a foreign loop, where no poll waits; NULL: it cannot be. From each `rest` on, which comes after every poll,
+     * ready(context) is called on any thread when there is something to poll for, once until the next one. `ready` NULL: the
+     * host watches the descriptor, which is readable then; `descriptor` NULL: there is none. */
+    int (*embed)(pl__proactor *proactor, void (*ready)(void *context), void *context);
+    void (*rest)(pl__proactor *proactor);
+    void (*unembed)(pl__proactor *proactor); /* waits until `ready` has returned; never called again */
+    int (*descriptor)(pl__proactor *proactor);
 } pl__proactor_class;
 
 /* Every proactor starts with this. */

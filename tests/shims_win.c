@@ -41,6 +41,8 @@ SHIM_OF(HANDLE, CreateFileW, LPCWSTR path, DWORD access, DWORD share, LPSECURITY
         DWORD flags, HANDLE model)
 {
     shim_called(SHIM_OPEN);
+    if (shim_pipe_refuses(path, flags))
+        return INVALID_HANDLE_VALUE;
     return __real___imp_CreateFileW(path, access, share, security, disposition, flags, model);
 }
 

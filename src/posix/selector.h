@@ -38,6 +38,7 @@ typedef struct pl__selector_class {
      * signal does not end the wait. */
     int (*wait)(pl__selector *selector, int64_t deadline, pl__handle **changed);
     void (*wake)(pl__selector *selector); /* any thread, and signal handlers: ends a wait, this or the next */
+    int (*descriptor)(pl__selector *selector); /* readable while a wait would find something */
 } pl__selector_class;
 
 /* Every selector starts with this. */

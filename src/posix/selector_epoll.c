@@ -158,6 +158,11 @@ static void wake(pl__selector *selector)
     errno = saved;
 }
 
+static int descriptor(pl__selector *selector)
+{
+    return of(selector)->epoll;
+}
+
 const pl__selector_class pl__selector_epoll = {
     .name = "epoll",
     .create = create,
@@ -166,6 +171,7 @@ const pl__selector_class pl__selector_epoll = {
     .remove = drop_handle,
     .wait = wait_for_change,
     .wake = wake,
+    .descriptor = descriptor,
 };
 
 #endif
