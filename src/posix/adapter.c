@@ -566,7 +566,7 @@ static void cancel(pl__proactor *proactor, pl__completion *c)
         pl__worker_pool_cancel(self->workers, c);
         return;
     }
-    if (c->handle->type == PL__DEVICE) {
+    if (c->handle && c->handle->type == PL__DEVICE) {
         pl__device_cancel(c);
         return;
     }
