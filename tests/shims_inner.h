@@ -12,4 +12,7 @@ void shim_called(shim kind);
 /* What the case wants of this call. `limit` is set for SHIM_SHORT. */
 shim_fault shim_fault_of(shim kind, size_t *limit);
 
+/* Of Unix: whether this registration is to fail (shims_foreign.h); errno says how. */
+bool foreign_register_fails(void);
+
 #endif
