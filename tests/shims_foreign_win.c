@@ -62,6 +62,7 @@ SHIM_OF(WINBOOL, RegisterWaitForSingleObject, PHANDLE wait, HANDLE object, WAITO
 }
 
 static struct {
+    pl__atomic_u32 hold;
     HANDLE held; /* set when a post waits */
     HANDLE go;
 } posts;
@@ -71,6 +72,7 @@ void foreign_hold_posts(void)
     pl__atomic_i64_store(&loop_thread, (int64_t)pl__thread_id());
     posts.go = CreateEventW(NULL, TRUE, FALSE, NULL);
     posts.held = CreateEventW(NULL, FALSE, FALSE, NULL);
+    pl__atomic_u32_store(&posts.hold, 1);
 }
 
 void foreign_await_post(void)
@@ -86,12 +88,10 @@ void foreign_release_posts(void)
 SHIM_OF(WINBOOL, PostQueuedCompletionStatus, HANDLE port, DWORD bytes, ULONG_PTR key, LPOVERLAPPED overlapped)
 {
     bool elsewhere = (int64_t)pl__thread_id() != pl__atomic_i64_load(&loop_thread);
-    HANDLE go = posts.go;
-    if (overlapped && elsewhere && go) {
-        posts.go = NULL;
+    if (overlapped && elsewhere && pl__atomic_u32_exchange(&posts.hold, 0) == 1) {
         SetEvent(posts.held);
-        WaitForSingleObject(go, INFINITE);
-        CloseHandle(go);
+        WaitForSingleObject(posts.go, INFINITE);
+        CloseHandle(posts.go);
         CloseHandle(posts.held);
     }
     if (overlapped && elsewhere && fails(FOREIGN_POST)) {
