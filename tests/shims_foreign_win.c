@@ -189,7 +189,10 @@ static LONG NTAPI cancel_packet(HANDLE packet, BOOLEAN remove_signalled)
     return (LONG)packets.replay->cancel_answer;
 }
 
-SHIM_OF(FARPROC, GetProcAddress, HMODULE module, LPCSTR name)
+/* For the shim of GetProcAddress. NULL: the system is to be asked. */
+FARPROC foreign_find(LPCSTR name);
+
+FARPROC foreign_find(LPCSTR name)
 {
     union {
         LONG(NTAPI *create)(HANDLE *, ACCESS_MASK, void *);
@@ -197,16 +200,15 @@ SHIM_OF(FARPROC, GetProcAddress, HMODULE module, LPCSTR name)
         LONG(NTAPI *cancel)(HANDLE, BOOLEAN);
         FARPROC address;
     } found;
+    found.address = NULL;
     if (!packets.replay || (uintptr_t)name < 0x10000)
-        return __real___imp_GetProcAddress(module, name);
+        return NULL;
     if (strcmp(name, "NtCreateWaitCompletionPacket") == 0)
         found.create = create_packet;
     else if (strcmp(name, "NtAssociateWaitCompletionPacket") == 0)
         found.associate = associate_packet;
     else if (strcmp(name, "NtCancelWaitCompletionPacket") == 0)
         found.cancel = cancel_packet;
-    else
-        found.address = __real___imp_GetProcAddress(module, name);
     return found.address;
 }
 

@@ -15,4 +15,7 @@ shim_fault shim_fault_of(shim kind, size_t *limit);
 /* Of Unix: whether this registration is to fail (shims_foreign.h); errno says how. */
 bool foreign_register_fails(void);
 
+/* Unix: the descriptor is reported ready anew by its selector, as if something had come. */
+void shim_make_edge(int descriptor);
+
 #endif

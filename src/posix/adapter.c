@@ -6,8 +6,8 @@
  * call says EAGAIN, which clears the flag. So, between polls, who waits at the front of a queue waits for an
  * edge.
  *
- * A receive that got less than it asked for has drained the socket: the flag is cleared without the EAGAIN,
- * for what arrives later is a new edge. Once the peer has hung up there may be no more edges, so from then on
+ * A receive that got less than it asked for has drained the socket (not so a pipe, a terminal or a socket that
+ * keeps messages): the flag is cleared without the EAGAIN, for what arrives later is a new edge. Once the peer has hung up there may be no more edges, so from then on
  * every receive is tried. A cancel takes its completion off the queue at once, but the next poll delivers it,
  * as elsewhere. While a handle connects, whatever else is asked of it ends with PL_ENOTCONN.
  *
@@ -31,10 +31,12 @@
 #include "../clock.h"
 #include "error.h"
 #include "interrupt.h"
+#include "pipe.h"
 #include "poll.h"
 #include "relay.h"
 #include "selector.h"
 #include "tcp.h"
+#include "udp.h"
 
 /* In pl__handle.flags, beside enum pl__readiness. */
 enum {
@@ -73,7 +75,8 @@ typedef struct file_errand {
     bool running;
 } file_errand;
 
-PL__STATIC_ASSERT(sizeof(queues) <= sizeof((pl__handle *)0)->system, "no room for the queues");
+PL__STATIC_ASSERT(sizeof(queues) + sizeof(pl__pipe_file) <= sizeof((pl__handle *)0)->system,
+                  "no room for the queues and a pipe's file");
 PL__STATIC_ASSERT(sizeof(pl__handle) <= sizeof((pl__completion *)0)->system, "no room for a watch");
 PL__STATIC_ASSERT(sizeof(file_errand) <= sizeof((pl__completion *)0)->system, "no room for the errand");
 
@@ -245,6 +248,7 @@ static bool attempt_accept(adapter *self, pl__completion *c, outcome *out)
         pl__handle_init(accepted);
         accepted->object = (uintptr_t)descriptor;
         accepted->family = c->handle->family;
+        accepted->traits = c->handle->traits;
     }
     return ended(out, descriptor >= 0 ? 0 : descriptor);
 }
@@ -266,10 +270,25 @@ static bool attempt_connect(adapter *self, pl__completion *c, outcome *out)
     return ended(out, pl__tcp_connect_result(descriptor_of(c->handle)));
 }
 
+static bool is_plain_socket(const pl__handle *handle)
+{
+    return handle->type == PL__SOCKET && !(handle->traits & PL__MESSAGES);
+}
+
+static int64_t receive_from(const pl__handle *handle, void *data, size_t size)
+{
+    if (handle->traits & PL__MESSAGES)
+        return pl__pipe_receive_message(descriptor_of(handle), data, size);
+    if (handle->type == PL__PIPE)
+        return pl__pipe_read(descriptor_of(handle), data, size);
+    return pl__tcp_receive(descriptor_of(handle), data, size);
+}
+
 /* Notes what a receive tells of its handle. */
 static bool received(pl__completion *c, int64_t count, size_t size, outcome *out)
 {
-    if (count == -EAGAIN || (count >= 0 && (uint64_t)count < size))
+    bool drained = count >= 0 && (uint64_t)count < size && is_plain_socket(c->handle);
+    if (count == -EAGAIN || drained)
         clear(c->handle, PL__READABLE);
     if (count == -EAGAIN)
         return false;
@@ -284,7 +303,7 @@ static bool attempt_pooled_receive(pl__completion *c, outcome *out)
     void *data = pl__buffer_take(c->as.receive.pool);
     if (!data)
         return ended(out, -ENOMEM);
-    int64_t count = pl__tcp_receive(descriptor_of(c->handle), data, PL__BUFFER_SIZE);
+    int64_t count = receive_from(c->handle, data, PL__BUFFER_SIZE);
     if (count > 0)
         c->as.receive.data = data;
     else
@@ -298,13 +317,16 @@ static bool attempt_receive(adapter *self, pl__completion *c, outcome *out)
     size_t size = c->as.receive.size;
     if (c->as.receive.pool)
         return attempt_pooled_receive(c, out);
-    return received(c, pl__tcp_receive(descriptor_of(c->handle), c->as.receive.data, size), size, out);
+    return received(c, receive_from(c->handle, c->as.receive.data, size), size, out);
 }
 
 /* Notes what a failed send tells of its handle. Nothing is sent after a half close of our own, so a broken pipe is a
- * reset whose news another call got: it is told as such. */
+ * reset whose news another call got: it is told as such. Of what is no IP socket it says only that nobody reads any
+ * more; what was sent to us before is still there, and its end too. */
 static int64_t note_failure(pl__handle *handle, int64_t error)
 {
+    if (error == -EPIPE && handle->family == 0)
+        return -ECONNRESET;
     if (error == -EPIPE)
         error = -ECONNRESET;
     if (error == -ECONNRESET || error == -ETIMEDOUT)
@@ -315,9 +337,12 @@ static int64_t note_failure(pl__handle *handle, int64_t error)
 static bool attempt_send(adapter *self, pl__completion *c, outcome *out)
 {
     PL__UNUSED(self);
-    bool complete;
-    int64_t count =
-        pl__tcp_send(descriptor_of(c->handle), c->as.send.buffers, c->as.send.count, c->as.send.offset, &complete);
+    const pl_buffer *buffers = c->as.send.buffers;
+    int descriptor = descriptor_of(c->handle);
+    bool complete = true; /* a pipe that is full now says so the next time */
+    int64_t count = c->handle->type == PL__PIPE
+                        ? pl__pipe_write(descriptor, buffers, c->as.send.count, c->as.send.offset)
+                        : pl__tcp_send(descriptor, buffers, c->as.send.count, c->as.send.offset, &complete);
     if (count == -EAGAIN || (count >= 0 && !complete))
         clear(c->handle, PL__WRITABLE);
     if (count == -EAGAIN)
@@ -357,12 +382,20 @@ static bool attempt_send_file(adapter *self, pl__completion *c, outcome *out)
     return false;
 }
 
+/* What a watch should be told: the flags it lacks. The others are set, and mean nothing: a selector that is
+ * level-triggered would tell them at each wait. */
+static uint16_t flags_but(uint32_t events)
+{
+    return (uint16_t)((events & PL_POLL_READABLE ? 0 : PL__READABLE) | (events & PL_POLL_WRITABLE ? 0 : PL__WRITABLE) |
+                      (events & (PL_POLL_PRIORITY | PL_POLL_HANGUP) ? 0 : PL__HANGUP));
+}
+
 static bool attempt_poll(adapter *self, pl__completion *c, outcome *out)
 {
     PL__UNUSED(self);
     int happened = pl__poll_now(descriptor_of(c->handle), c->as.poll.events);
     if (happened == 0)
-        clear(c->handle, PL__READABLE | PL__WRITABLE | PL__HANGUP);
+        c->handle->flags = flags_but(c->as.poll.events);
     return happened != 0 && ended(out, happened);
 }
 
@@ -379,8 +412,7 @@ static bool begin_poll(adapter *self, pl__completion *c, outcome *out)
     if (rc < 0)
         return ended(out, rc);
     c->handle = own_watch_of(c);
-    c->handle->flags = 0; /* the selector tells at the next wait, if it has become ready since */
-    return false;
+    return false; /* and is tried once more: it may have become ready before the selector knew of it */
 }
 
 static void drop_own_watch(adapter *self, pl__completion *c)
@@ -390,6 +422,25 @@ static void drop_own_watch(adapter *self, pl__completion *c)
         return;
     (void)watch_close(self, &request);
     c->handle = NULL;
+}
+
+/* Each datagram is an edge of its own, and so is each error: that the socket once had one says nothing of the next call. */
+static bool attempt_receive_from(adapter *self, pl__completion *c, outcome *out)
+{
+    PL__UNUSED(self);
+    int64_t count = pl__udp_receive(c);
+    if (count == -EAGAIN)
+        clear(c->handle, PL__READABLE | PL__HANGUP);
+    return count != -EAGAIN && ended(out, count);
+}
+
+static bool attempt_send_to(adapter *self, pl__completion *c, outcome *out)
+{
+    PL__UNUSED(self);
+    int64_t count = pl__udp_send(c);
+    if (count == -EAGAIN)
+        clear(c->handle, PL__WRITABLE);
+    return count != -EAGAIN && ended(out, count);
 }
 
 /* What there is to know of each kind the system has no completion for. */
@@ -404,6 +455,8 @@ static const struct work {
     [PL__SEND] = {NULL, attempt_send, PL__WRITABLE},
     [PL__SEND_FILE] = {begin_send_file, attempt_send_file, PL__WRITABLE},
     [PL__POLL] = {begin_poll, attempt_poll, PL__READABLE | PL__WRITABLE | PL__HANGUP},
+    [PL__RECEIVE_FROM] = {NULL, attempt_receive_from, PL__READABLE | PL__HANGUP},
+    [PL__SEND_TO] = {NULL, attempt_send_to, PL__WRITABLE},
 };
 
 /* --- The life of a completion ------------------------------------------------------------------------------------- */
@@ -436,8 +489,10 @@ static int submit(pl__proactor *proactor, pl__completion *c)
     if (work->begin && work->begin(self, c, &out))
         return pl__completion_finish_now(c, out.result, out.system_error);
     pl__list *queue = queue_of(c);
-    if (pl__list_is_empty(queue) && (c->handle->flags & work->readiness) && work->attempt(self, c, &out))
+    if (pl__list_is_empty(queue) && (c->handle->flags & work->readiness) && work->attempt(self, c, &out)) {
+        drop_own_watch(self, c);
         return pl__completion_finish_now(c, out.result, out.system_error);
+    }
     pl__completion_submitted(c);
     pl__list_push_back(queue, &c->node);
     return PL__SUBMIT_PENDING;
@@ -570,13 +625,15 @@ static void poll(pl__proactor *proactor, int64_t deadline, pl__list *finished)
 static int descriptor(pl__proactor *proactor)
 {
     adapter *self = adapter_of(proactor);
-    return self->selector->type->descriptor(self->selector);
+    return self->selector->type->descriptor ? self->selector->type->descriptor(self->selector) : PL_ENOTSUP;
 }
 
 static int embed(pl__proactor *proactor, void (*ready)(void *context), void *context)
 {
     adapter *self = adapter_of(proactor);
     PL__CHECK(!self->relay);
+    if (!self->selector->type->descriptor)
+        return PL_ENOTSUP;
     return ready ? pl__relay_start(&self->relay, descriptor(proactor), ready, context) : PL_OK;
 }
 
@@ -662,10 +719,58 @@ static int handle_close(adapter *self, pl__request *request)
     PL__UNUSED(self);
     pl__handle *handle = request->handle;
     PL__CHECK(handle->object != PL__NO_OBJECT && handle->in_flight == 0 && !handle->attached);
+    if (handle->traits & PL__NAMED)
+        pl__pipe_unlink(handle);
     int rc = close(descriptor_of(handle));
     handle->object = PL__NO_OBJECT;
     PL__CHECK(rc == 0 || errno != EBADF); /* somebody else closed it, and perhaps it was not ours by then */
     return 0;
+}
+
+static int datagram_open(adapter *self, pl__request *request)
+{
+    PL__UNUSED(self);
+    PL__CHECK(request->handle->object == PL__NO_OBJECT);
+    request->handle->family = request->address.family;
+    request->handle->type = PL__DATAGRAM_SOCKET;
+    return fill(request, pl__udp_open(&request->address, request->flags));
+}
+
+static int datagram_connect(adapter *self, pl__request *request)
+{
+    PL__UNUSED(self);
+    return pl__udp_connect(descriptor_of(request->handle), request->handle->family, &request->address);
+}
+
+static int datagram_group(adapter *self, pl__request *request)
+{
+    PL__UNUSED(self);
+    return pl__udp_change_membership(descriptor_of(request->handle), request->membership, request->value != 0);
+}
+
+static int datagram_option(adapter *self, pl__request *request)
+{
+    PL__UNUSED(self);
+    return pl__udp_set_option(descriptor_of(request->handle), request->handle->family, request->option, request->value,
+                              &request->address);
+}
+
+static int pipe_pair(adapter *self, pl__request *request)
+{
+    PL__UNUSED(self);
+    return pl__pipe_make_pair(request);
+}
+
+static int pipe_listen(adapter *self, pl__request *request)
+{
+    PL__UNUSED(self);
+    return pl__pipe_listen(request);
+}
+
+static int pipe_peer(adapter *self, pl__request *request)
+{
+    PL__UNUSED(self);
+    return pl__pipe_peer(request);
 }
 
 static int interrupt_watch(adapter *self, pl__request *request)
@@ -680,8 +785,12 @@ static int (*const requests[])(adapter *, pl__request *) = {
     [PL__REQUEST_SOCKET_OPEN] = socket_open,         [PL__REQUEST_SOCKET_LISTEN] = socket_listen,
     [PL__REQUEST_SOCKET_SHUTDOWN] = socket_shutdown, [PL__REQUEST_SOCKET_OPTION] = socket_option,
     [PL__REQUEST_SOCKET_NAME] = socket_name,         [PL__REQUEST_SOCKET_PEER] = socket_peer,
-    [PL__REQUEST_HANDLE_CLOSE] = handle_close,       [PL__REQUEST_INTERRUPT_WATCH] = interrupt_watch,
-    [PL__REQUEST_WATCH_OPEN] = watch_open,           [PL__REQUEST_WATCH_CLOSE] = watch_close,
+    [PL__REQUEST_HANDLE_CLOSE] = handle_close,       [PL__REQUEST_PIPE_PAIR] = pipe_pair,
+    [PL__REQUEST_PIPE_LISTEN] = pipe_listen,         [PL__REQUEST_PIPE_PEER] = pipe_peer,
+    [PL__REQUEST_DATAGRAM_OPEN] = datagram_open,     [PL__REQUEST_DATAGRAM_CONNECT] = datagram_connect,
+    [PL__REQUEST_DATAGRAM_GROUP] = datagram_group,   [PL__REQUEST_DATAGRAM_OPTION] = datagram_option,
+    [PL__REQUEST_INTERRUPT_WATCH] = interrupt_watch, [PL__REQUEST_WATCH_OPEN] = watch_open,
+    [PL__REQUEST_WATCH_CLOSE] = watch_close,
 };
 
 static int control(pl__proactor *proactor, pl__request *request)
@@ -722,14 +831,14 @@ static int control(pl__proactor *proactor, pl__request *request)
         .descriptor = descriptor,                                                                                      \
     };
 
-#if defined(__linux__)
-DEFINE_PROACTOR(epoll)
-#endif
+PL__SELECTORS(DEFINE_PROACTOR)
+
+#define LIST_PROACTOR(selector) &selector##_proactor,
 
 const pl__proactor_class *const pl__proactors[] = {
-#if defined(__linux__)
-    &epoll_proactor,
-#endif
+    /* clang-format off */
+    PL__SELECTORS(LIST_PROACTOR)
     &pl__simulation,
     NULL,
+    /* clang-format on */
 };

@@ -56,11 +56,12 @@ typedef struct iocp {
 typedef struct verb {
     bool (*begin)(pl__completion *completion, pl__packet *packet);
     int64_t (*end)(pl__completion *completion, pl__packet *packet, int64_t result);
+    void (*cancel)(pl__completion *completion, pl__packet *packet); /* NULL: CancelIoEx */
 } verb;
 
-static const verb verbs[PL__OPERATION_KINDS] = {
+static const verb socket_verbs[PL__OPERATION_KINDS] = {
 #define VERB_WORKER(NAME, name)
-#define VERB_SYSTEM(NAME, name)       [PL__##NAME] = {pl__begin_##name, pl__end_##name},
+#define VERB_SYSTEM(NAME, name)       [PL__##NAME] = {pl__begin_##name, pl__end_##name, NULL},
 #define VERB(NAME, name, who, cancel) VERB_##who(NAME, name)
     PL__OPERATIONS(VERB)
 #undef VERB
@@ -71,6 +72,22 @@ static const verb verbs[PL__OPERATION_KINDS] = {
 /* Of the kinds that CancelIoEx does not end. */
 static bool (*const cancels[PL__OPERATION_KINDS])(pl__completion *completion, pl__packet *packet) = {
     [PL__POLL] = pl__cancel_poll, [PL__WAIT] = pl__cancel_wait};
+
+static const verb pipe_verbs[PL__OPERATION_KINDS] = {
+    [PL__ACCEPT] = {pl__pipe_begin_accept, pl__pipe_end_accept, pl__pipe_cancel_accept},
+    [PL__RECEIVE] = {pl__pipe_begin_receive, pl__pipe_end_receive, NULL},
+    [PL__SEND] = {pl__pipe_begin_send, pl__pipe_end_send, NULL},
+};
+
+static bool is_pipe(const pl__handle *handle)
+{
+    return handle && (handle->type == PL__PIPE || handle->type == PL__PIPE_LISTENER);
+}
+
+static const verb *verb_of(const pl__completion *completion)
+{
+    return is_pipe(completion->handle) ? &pipe_verbs[completion->kind] : &socket_verbs[completion->kind];
+}
 
 static iocp *iocp_of(pl__proactor *proactor)
 {
@@ -134,19 +151,31 @@ static int64_t iocp_now(pl__proactor *proactor)
 
 /* --- Handles ------------------------------------------------------------------------------------------------------ */
 
+/* Whether a request that succeeds at once may do without its packet. A read of a message may succeed by half
+ * (ERROR_MORE_DATA), and then nobody says whether a packet comes. */
+static bool may_skip(const pl__handle *handle)
+{
+    if (handle->type == PL__PIPE)
+        return !(handle->traits & PL__MESSAGES);
+    return handle->type == PL__SOCKET && pl__winsock_skips(handle->family); /* never of datagrams */
+}
+
 static int iocp_attach(pl__proactor *proactor, pl__handle *handle)
 {
     HANDLE object = (HANDLE)handle->object;
     PL__CHECK(handle->object != PL__NO_OBJECT && !handle->attached);
-    if (!CreateIoCompletionPort(object, iocp_of(proactor)->port, KEY_REQUEST, 0)) {
+    if (handle->type == PL__PIPE_LISTENER) {
+        pl__pipe_listener_attach(handle, iocp_of(proactor)->port, KEY_REQUEST);
+        return PL_OK;
+    }
+    if (!(handle->flags & PL__ASSOCIATED) && !CreateIoCompletionPort(object, iocp_of(proactor)->port, KEY_REQUEST, 0)) {
         DWORD error = GetLastError(); /* a handle has one port for ever, and says only that */
         return error == ERROR_INVALID_PARAMETER ? PL_EBUSY : pl__error_from_win32(error);
     }
     handle->attached = true;
     handle->flags = 0;
-    if (pl__winsock_skips(handle->family) &&
-        SetFileCompletionNotificationModes(object,
-                                           FILE_SKIP_COMPLETION_PORT_ON_SUCCESS | FILE_SKIP_SET_EVENT_ON_HANDLE))
+    if (may_skip(handle) && SetFileCompletionNotificationModes(object, FILE_SKIP_COMPLETION_PORT_ON_SUCCESS |
+                                                                           FILE_SKIP_SET_EVENT_ON_HANDLE))
         handle->flags |= PL__SKIPS_PACKETS;
     return PL_OK;
 }
@@ -179,7 +208,7 @@ int64_t pl__packet_failed(pl__packet *packet, DWORD error)
 static int64_t settle(pl__completion *completion, pl__packet *packet, int64_t result)
 {
     bool cancelling = completion->state == PL__CANCELLING;
-    result = verbs[completion->kind].end(completion, packet, result);
+    result = verb_of(completion)->end(completion, packet, result);
     if (result == PL_ECANCELED && !cancelling) {
         result = packet->repeated ? PL_ECONNABORTED : PL__AGAIN;
         packet->repeated = true;
@@ -193,7 +222,7 @@ static bool begin(pl__completion *completion, pl__packet *packet)
     for (int i = 0; i < REQUESTS; i++) {
         packet->overlapped = (OVERLAPPED){0};
         packet->system_error = 0;
-        if (verbs[completion->kind].begin(completion, packet))
+        if (verb_of(completion)->begin(completion, packet))
             return true;
         packet->result = settle(completion, packet, packet->result);
         if (packet->result != PL__AGAIN)
@@ -236,12 +265,15 @@ static void iocp_cancel(pl__proactor *proactor, pl__completion *completion)
         return;
     }
     pl__completion_cancelling(completion);
+    const verb *own = verb_of(completion);
     if (cancels[completion->kind]) {
         if (cancels[completion->kind](completion, packet_of(completion)))
             end_cancelled(iocp_of(proactor), completion);
-        return;
+    } else if (own->cancel) {
+        own->cancel(completion, packet_of(completion));
+    } else {
+        (void)CancelIoEx((HANDLE)completion->handle->object, &packet_of(completion)->overlapped);
     }
-    (void)CancelIoEx((HANDLE)completion->handle->object, &packet_of(completion)->overlapped);
 }
 
 /* Every request went to the system when it was made. */
@@ -255,6 +287,8 @@ static int iocp_control(pl__proactor *proactor, pl__request *request)
     request->system_error = 0;
     if (request->kind == PL__REQUEST_WATCH_OPEN || request->kind == PL__REQUEST_WATCH_CLOSE)
         return pl__watch_control(request);
+    if (request->kind == PL__REQUEST_PIPE_PAIR || request->kind == PL__REQUEST_PIPE_LISTEN || is_pipe(request->handle))
+        return pl__pipe_control(request);
     if (request->kind != PL__REQUEST_INTERRUPT_WATCH)
         return pl__socket_control(request);
     if (request->value)
