@@ -384,18 +384,19 @@ static bool attempt_send_file(adapter *self, pl__completion *c, outcome *out)
 
 /* What a watch should be told: the flags it lacks. The others are set, and mean nothing: a selector that is
  * level-triggered would tell them at each wait. */
-static uint16_t flags_but(uint32_t events)
+static uint16_t flags_but(const adapter *self, uint32_t events)
 {
+    if ((events & PL_POLL_HANGUP) && self->selector->type->end_is_readable)
+        events |= PL_POLL_READABLE;
     return (uint16_t)((events & PL_POLL_READABLE ? 0 : PL__READABLE) | (events & PL_POLL_WRITABLE ? 0 : PL__WRITABLE) |
                       (events & (PL_POLL_PRIORITY | PL_POLL_HANGUP) ? 0 : PL__HANGUP));
 }
 
 static bool attempt_poll(adapter *self, pl__completion *c, outcome *out)
 {
-    PL__UNUSED(self);
     int happened = pl__poll_now(descriptor_of(c->handle), c->as.poll.events);
     if (happened == 0)
-        c->handle->flags = flags_but(c->as.poll.events);
+        c->handle->flags = flags_but(self, c->as.poll.events);
     return happened != 0 && ended(out, happened);
 }
 
