@@ -436,19 +436,21 @@ static bool attempt_send_to(adapter *self, pl__completion *c, outcome *out)
     return count != -EAGAIN && ended(out, count);
 }
 
-/* What a selector is to tell anew. What nobody asked for stays set: a level-triggered one would tell it for ever. */
-static uint16_t flags_of_events(uint32_t events)
+/* What a watch should be told: the flags it lacks. The others are set, and mean nothing: a selector that is
+ * level-triggered would tell them at each wait. */
+static uint16_t flags_but(const adapter *self, uint32_t events)
 {
-    return (uint16_t)((events & PL_POLL_READABLE ? PL__READABLE : 0) | (events & PL_POLL_WRITABLE ? PL__WRITABLE : 0) |
-                      (events & (PL_POLL_PRIORITY | PL_POLL_HANGUP) ? PL__HANGUP : 0));
+    if ((events & PL_POLL_HANGUP) && self->selector->type->end_is_readable)
+        events |= PL_POLL_READABLE;
+    return (uint16_t)((events & PL_POLL_READABLE ? 0 : PL__READABLE) | (events & PL_POLL_WRITABLE ? 0 : PL__WRITABLE) |
+                      (events & (PL_POLL_PRIORITY | PL_POLL_HANGUP) ? 0 : PL__HANGUP));
 }
 
 static bool attempt_poll(adapter *self, pl__completion *c, outcome *out)
 {
-    PL__UNUSED(self);
     int happened = pl__poll_now(descriptor_of(c->handle), c->as.poll.events);
     if (happened == 0)
-        clear(c->handle, flags_of_events(c->as.poll.events));
+        c->handle->flags = flags_but(self, c->as.poll.events);
     return happened != 0 && ended(out, happened);
 }
 
@@ -465,8 +467,7 @@ static bool begin_poll(adapter *self, pl__completion *c, outcome *out)
     if (rc < 0)
         return ended(out, rc);
     c->handle = own_watch_of(c);
-    c->handle->flags = 0; /* the selector tells at the next wait, if it has become ready since */
-    return false;
+    return false; /* and is tried once more: it may have become ready before the selector knew of it */
 }
 
 static void drop_own_watch(adapter *self, pl__completion *c)
@@ -531,8 +532,10 @@ static int submit(pl__proactor *proactor, pl__completion *c)
     if (work->begin && work->begin(self, c, &out))
         return pl__completion_finish_now(c, out.result, out.system_error);
     pl__list *queue = queue_of(c);
-    if (pl__list_is_empty(queue) && (c->handle->flags & work->readiness) && work->attempt(self, c, &out))
+    if (pl__list_is_empty(queue) && (c->handle->flags & work->readiness) && work->attempt(self, c, &out)) {
+        drop_own_watch(self, c);
         return pl__completion_finish_now(c, out.result, out.system_error);
+    }
     pl__completion_submitted(c);
     pl__list_push_back(queue, &c->node);
     return PL__SUBMIT_PENDING;
