@@ -28,8 +28,7 @@ static void CALLBACK set_event(void *event, BOOLEAN timed_out)
 static void warm_up_waits(HANDLE done)
 {
     HANDLE wait, object = CreateEventW(NULL, FALSE, FALSE, NULL);
-    if (RegisterWaitForSingleObject(&wait, object, set_event, done, INFINITE,
-                                    WT_EXECUTEONLYONCE | WT_EXECUTEINWAITTHREAD)) {
+    if (RegisterWaitForSingleObject(&wait, object, set_event, done, INFINITE, WT_EXECUTEONLYONCE)) {
         SetEvent(object);
         WaitForSingleObject(done, INFINITE);
         UnregisterWaitEx(wait, INVALID_HANDLE_VALUE);

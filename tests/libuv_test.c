@@ -107,6 +107,8 @@ static int64_t talk(void *arg)
 TEST_CASE(streams_flow_under_libuv)
 {
     uv_host h;
+    if (strcmp(t->backend, "epoll") != 0)
+        return; /* the others have no descriptor */
     REQUIRE(uv_host_open(&h, t));
     CHECK_EQ_INT(run_under_uv(&h, talk), 0);
     uv_host_close(&h);
@@ -125,6 +127,8 @@ static int64_t sleep_often(void *arg)
 TEST_CASE(both_have_their_timers)
 {
     uv_host h;
+    if (strcmp(t->backend, "epoll") != 0)
+        return; /* the others have no descriptor */
     REQUIRE(uv_host_open(&h, t));
     CHECK_EQ_INT(run_under_uv(&h, sleep_often), 0);
     CHECK(h.ticks > 0);
@@ -147,6 +151,8 @@ static int64_t use_workers(void *arg)
 TEST_CASE(other_threads_wake_it_under_libuv)
 {
     uv_host h;
+    if (strcmp(t->backend, "epoll") != 0)
+        return; /* the others have no descriptor */
     REQUIRE(uv_host_open(&h, t));
     CHECK_EQ_INT(run_under_uv(&h, use_workers), 0);
     uv_host_close(&h);

@@ -259,6 +259,8 @@ static struct {
 
 SHIM_OF(int, epoll_ctl, int epoll, int operation, int descriptor, struct epoll_event *event)
 {
+    if (operation == EPOLL_CTL_ADD && foreign_register_fails())
+        return -1;
     if (operation == EPOLL_CTL_ADD && descriptor >= 0 && descriptor < DESCRIPTORS) {
         registered[descriptor].epoll = epoll;
         registered[descriptor].event = *event;

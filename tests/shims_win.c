@@ -478,6 +478,8 @@ SHIM_OF(INT, GetAddrInfoExW, PCWSTR host, PCWSTR service, DWORD space, LPGUID pr
     return WSA_IO_PENDING;
 }
 
+FARPROC foreign_find(LPCSTR name); /* shims_foreign_win.c */
+
 SHIM_OF(FARPROC, GetProcAddress, HMODULE module, LPCSTR name)
 {
     union {
@@ -487,7 +489,8 @@ SHIM_OF(FARPROC, GetProcAddress, HMODULE module, LPCSTR name)
     pointer.cancel = cancel_look_up;
     if (((uintptr_t)name >> 16) != 0 && strcmp(name, "GetAddrInfoExCancel") == 0)
         return pointer.address;
-    return __real___imp_GetProcAddress(module, name);
+    FARPROC found = foreign_find(name);
+    return found ? found : __real___imp_GetProcAddress(module, name);
 }
 
 int shims_stopped(void)

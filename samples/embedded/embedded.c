@@ -141,6 +141,7 @@ static int64_t run_clients(void *arg)
         rc = pl_group_spawn(&group, talk, &address.port, NULL);
     rc = pl_group_end(&group, rc);
     pl_listener_close(listener);
+    (void)pl_sleep(PL_MS(3 * HOST_TICK)); /* the host is to tick, however fast the clients were */
     host_quit();
     return rc;
 }

@@ -445,7 +445,6 @@ static uint16_t flags_of_events(uint32_t events)
 
 static bool attempt_poll(adapter *self, pl__completion *c, outcome *out)
 {
-    PL__UNUSED(self);
     int happened = pl__poll_now(descriptor_of(c->handle), c->as.poll.events);
     if (happened == 0)
         clear(c->handle, flags_of_events(c->as.poll.events));
@@ -465,8 +464,7 @@ static bool begin_poll(adapter *self, pl__completion *c, outcome *out)
     if (rc < 0)
         return ended(out, rc);
     c->handle = own_watch_of(c);
-    c->handle->flags = 0; /* the selector tells at the next wait, if it has become ready since */
-    return false;
+    return false; /* and is tried once more: it may have become ready before the selector knew of it */
 }
 
 static void drop_own_watch(adapter *self, pl__completion *c)
@@ -531,8 +529,10 @@ static int submit(pl__proactor *proactor, pl__completion *c)
     if (work->begin && work->begin(self, c, &out))
         return pl__completion_finish_now(c, out.result, out.system_error);
     pl__list *queue = queue_of(c);
-    if (pl__list_is_empty(queue) && (c->handle->flags & work->readiness) && work->attempt(self, c, &out))
+    if (pl__list_is_empty(queue) && (c->handle->flags & work->readiness) && work->attempt(self, c, &out)) {
+        drop_own_watch(self, c);
         return pl__completion_finish_now(c, out.result, out.system_error);
+    }
     pl__completion_submitted(c);
     pl__list_push_back(queue, &c->node);
     return PL__SUBMIT_PENDING;

@@ -37,8 +37,9 @@ typedef struct pl__selector_class {
      * that changed and stores those: at most PL__SELECTOR_BATCH, perhaps one twice. Returns how many. A
      * signal does not end the wait. */
     int (*wait)(pl__selector *selector, int64_t deadline, pl__handle **changed);
-    void (*wake)(pl__selector *selector); /* any thread, and signal handlers: ends a wait, this or the next */
-    int (*descriptor)(pl__selector *selector); /* readable while a wait would find something */
+    void (*wake)(pl__selector *selector);      /* any thread, and signal handlers: ends a wait, this or the next */
+    bool end_is_readable;                      /* a peer's end sets PL__READABLE, never PL__HANGUP */
+    int (*descriptor)(pl__selector *selector); /* readable while a wait would find something; NULL: none */
 } pl__selector_class;
 
 /* Every selector starts with this. */

@@ -149,6 +149,7 @@ static void wake(pl__selector *selector)
 
 const pl__selector_class pl__selector_select = {
     .name = "select",
+    .end_is_readable = true,
     .create = create,
     .destroy = destroy,
     .add = add,
