@@ -28,7 +28,7 @@
 #define ATTEMPT_DELAY_MOST  PL_SECONDS(2)
 #define RESOLUTION_DELAY    PL_MS(50)
 
-enum { CANDIDATES_BY_NAME = 32, ANSWERS = 16 };
+enum { CANDIDATES_BY_NAME = 32, ANSWERS = CANDIDATES_BY_NAME };
 
 enum question_kind { BOTH, IPV6, IPV4, QUESTIONS };
 
@@ -279,6 +279,7 @@ static void begin_attempt(connecting *c)
     if (started < 0) {
         a->told.result = started;
         a->ended = true;
+        c->next_attempt = now;
     }
 }
 
@@ -374,6 +375,7 @@ static int64_t wait_for_change(connecting *c)
 {
     int64_t deadline = next_step(c);
     size_t count = gather_open(c);
+    PL__CHECK(count > 0 || deadline != PL_FOREVER); /* or nothing would ever end it */
     if (count == 0)
         return pl_sleep_until(deadline);
     pl_duration limit = deadline == PL_FOREVER ? PL_FOREVER : deadline - pl__loop_now(c->loop);

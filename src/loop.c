@@ -78,6 +78,7 @@ static int loop_init(pl_loop *loop, const pl_loop_options *options)
     pl__list_init(&loop->streams);
     pl__list_init(&loop->listeners);
     pl__list_init(&loop->watchers);
+    pl__list_init(&loop->signals);
     pl__list_init(&loop->ends);
     pl__list_init(&loop->aborts);
     pl__list_init(&loop->closers);
@@ -326,6 +327,7 @@ static void poll_and_deliver(pl_loop *loop, int64_t deadline)
     }
     if (pl__loop_take_interrupts(loop) && loop->interrupted)
         loop->interrupted(loop->interrupted_arg);
+    pl__signals_deliver(loop);
 }
 
 static bool may_skip_poll(pl_loop *loop)
@@ -571,6 +573,7 @@ static void end_operations(pl_loop *loop)
     pl__listeners_close(loop);
     pl__streams_close(loop);
     pl__watchers_close(loop);
+    pl__signals_close(loop);
     cancel_operations(&loop->operations);
     while (loop->in_flight > 0 || !pl__list_is_empty(&loop->streams) || !pl__list_is_empty(&loop->listeners) ||
            !pl__list_is_empty(&loop->operations))

@@ -64,6 +64,7 @@ struct pl_loop {
     pl__list streams;    /* pl_stream with an open handle */
     pl__list listeners;  /* pl_listener, likewise */
     pl__list watchers;   /* of pollers and waiters that are started */
+    pl__list signals;    /* pl_signal, not closed */
     pl__list ends;       /* pl__loop_end */
     pl__list aborts;     /* pl__group, while group_abort is at work */
     bool aborting;
@@ -93,6 +94,7 @@ struct pl_loop {
     pl_exception_handler_fn *handler;
     void *handler_arg;
     uint32_t interrupts_seen;
+    uint32_t signals_seen; /* of mailbox.arrived */
     void (*interrupted)(void *arg); /* Ctrl-C, while a runner watches */
     void *interrupted_arg;
 };

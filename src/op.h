@@ -40,6 +40,16 @@ struct pl__op {
         struct { /* an accept */
             pl__node queue;
         } accept;
+        struct { /* a read or write of a file */
+            char *data;
+            size_t size;
+            size_t done;
+            int64_t offset;
+        } transfer;
+        struct { /* text for the caller */
+            char *place;
+            size_t capacity;
+        } text;
         struct { /* one datagram, or several: see udp.c */
             pl__node queue;
             const void *data;     /* bytes, buffers or rooms, datagrams, */

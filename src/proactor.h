@@ -29,13 +29,14 @@
 
 #include <proloop/base.h>
 #include <proloop/net.h>
-#include <proloop/poll.h>
 #include <proloop/pipe.h>
 #include <proloop/udp.h>
+#include <proloop/poll.h>
 
 #include "atomic.h"
 #include "check.h"
 #include "list.h"
+#include "mailbox.h"
 
 typedef struct pl__proactor pl__proactor;
 typedef struct pl__completion pl__completion;
@@ -52,17 +53,34 @@ typedef struct pl__buffer_pool pl__buffer_pool;
     X(RECEIVE, receive, SYSTEM, CANCELLABLE)                                                                           \
     X(SEND, send, SYSTEM, CANCELLABLE)                                                                                 \
     X(SEND_FILE, send_file, SYSTEM, CANCELLABLE)                                                                       \
-    X(POLL, poll, SYSTEM, CANCELLABLE)                                                                                 \
-    X(WAIT, wait, SYSTEM, CANCELLABLE)                                                                                 \
     X(RECEIVE_FROM, receive_from, SYSTEM, CANCELLABLE)                                                                 \
     X(SEND_TO, send_to, SYSTEM, CANCELLABLE)                                                                           \
+    X(POLL, poll, SYSTEM, CANCELLABLE)                                                                                 \
+    X(WAIT, wait, SYSTEM, CANCELLABLE)                                                                                 \
     X(RESOLVE, resolve, WORKER, ABANDONABLE)                                                                           \
+    X(FILE_READ, file_read, SYSTEM, CANCELLABLE)                                                                       \
+    X(FILE_WRITE, file_write, SYSTEM, CANCELLABLE)                                                                     \
+    X(FILE_EXTEND, file_extend, WORKER, JOINED)                                                                        \
     X(RESOLVE_ADDRESS, resolve_address, WORKER, ABANDONABLE)                                                           \
     X(FILE_OPEN, file_open, WORKER, ABANDONABLE)                                                                       \
-    X(FILE_STAT, file_stat, WORKER, ABANDONABLE)                                                                       \
-    X(FILE_READ, file_read, WORKER, JOINED)                                                                            \
+    X(FILE_CREATE, file_create, WORKER, JOINED)                                                                        \
+    X(FILE_TEMPORARY, file_temporary, WORKER, JOINED)                                                                  \
+    X(FILE_LOOK, file_look, WORKER, JOINED)                                                                            \
+    X(FILE_FLUSH, file_flush, WORKER, JOINED)                                                                          \
+    X(FILE_RESIZE, file_resize, WORKER, JOINED)                                                                        \
+    X(FILE_TIMES, file_times, WORKER, JOINED)                                                                          \
     X(FILE_CLOSE, file_close, WORKER, JOINED)                                                                          \
+    X(FILE_COPY, file_copy, WORKER, JOINED)                                                                            \
+    X(FILE_STAT, file_stat, WORKER, ABANDONABLE)                                                                       \
+    X(FILE_RENAME, file_rename, WORKER, JOINED)                                                                        \
+    X(FILE_REMOVE, file_remove, WORKER, JOINED)                                                                        \
+    X(LINK_MAKE, link_make, WORKER, JOINED)                                                                            \
+    X(LINK_READ, link_read, WORKER, ABANDONABLE)                                                                       \
+    X(PATH_REAL, path_real, WORKER, ABANDONABLE)                                                                       \
     X(FOLDER_LIST, folder_list, WORKER, JOINED)                                                                        \
+    X(FOLDER_MAKE, folder_make, WORKER, JOINED)                                                                        \
+    X(FOLDER_TEMPORARY, folder_temporary, WORKER, JOINED)                                                              \
+    X(FOLDER_REMOVE, folder_remove, WORKER, JOINED)                                                                    \
     X(PIPE_OPEN, pipe_open, WORKER, ABANDONABLE)
 
 enum pl__operation_kind {
@@ -90,10 +108,12 @@ static inline bool pl__kind_is_worker(uint8_t kind)
 
 /* What kind of system object a handle is, and so which calls work on it. */
 enum pl__handle_type {
-    PL__SOCKET,         /* a stream socket; on Unix a local one too */
-    PL__PIPE,           /* Windows: an end of a named pipe; Unix: a pipe or a terminal, which know read and write */
-    PL__PIPE_LISTENER,  /* Windows: a name at which pipes are made; Unix: a local socket that listens is a PL__SOCKET */
-    PL__DATAGRAM_SOCKET /* a UDP socket */
+    PL__SOCKET,        /* a stream socket; on Unix a local one too */
+    PL__PIPE,          /* Windows: an end of a named pipe; Unix: a pipe or a terminal, which know read and write */
+    PL__PIPE_LISTENER, /* Windows: a name at which pipes are made; Unix: a local socket that listens is a PL__SOCKET */
+    PL__DATAGRAM_SOCKET, /* a UDP socket */
+    PL__FILE,            /* a file on a disk: FILE_READ and FILE_WRITE, any number at a time, in no order */
+    PL__DEVICE           /* what only blocking calls serve (device.h): `object` is a pl__device */
 };
 
 /* What sets a handle apart from a stream socket, for the library above. */
@@ -169,16 +189,17 @@ struct pl__completion {
             int64_t offset;
             int64_t size;
         } send_file;
-        struct {              /* result: those of the events that are so, and PL_POLL_ERROR if it is; never 0 */
-            uintptr_t object; /* somebody else's socket or descriptor, with `handle` NULL; else `handle` is a watch */
-            uint32_t events;  /* enum pl_poll_event */
-        } poll;
-        struct {                    /* result: 0. Of Windows: anything that can be waited for. `handle` is NULL */
-            uintptr_t object;       /* somebody else's HANDLE; open until the end */
-            uintptr_t registration; /* the proactor's own, as is what follows */
-            pl__atomic_u32 state;
-            bool by_packet;
-        } wait;
+        struct { /* result: bytes, perhaps fewer than asked for; 0: the file ends at offset, or before */
+            void *data;
+            size_t size;
+            int64_t offset;
+        } file_read;
+        struct
+        { /* result: bytes, perhaps fewer than asked for. Within the file: what extends it may block, FILE_EXTEND */
+            const void *data;
+            size_t size;
+            int64_t offset;
+        } file_write;
         struct { /* result: how many datagrams, at least 1. One at a time for a handle */
             pl_datagram *datagrams;
             const pl_room *rooms; /* NULL: `count` datagrams; else one, into `count` rooms */
@@ -191,6 +212,17 @@ struct pl__completion {
             size_t count;
             bool connected; /* the socket knows where to; addresses are not looked at */
         } send_to;
+        struct {               /* result: those of the events that are so, and PL_POLL_ERROR if it is; never 0 */
+            uintptr_t object;  /* somebody else's socket or descriptor, with `handle` NULL; else `handle` is a watch */
+            uint32_t events;   /* enum pl_poll_event */
+            uint64_t space[4]; /* the proactor's own */
+        } poll;
+        struct {                    /* result: 0. Of Windows: anything that can be waited for. `handle` is NULL */
+            uintptr_t object;       /* somebody else's HANDLE; open until the end */
+            uintptr_t registration; /* the proactor's own, as is what follows */
+            pl__atomic_u32 state;
+            bool by_packet;
+        } wait;
         pl__job *job; /* the WORKER kinds: see worker_pool.h */
     } as;
     union { /* the proactor's own: an OVERLAPPED, for instance */
@@ -209,9 +241,6 @@ struct pl__completion {
  *     SOCKET_NAME      the local address into `address`
  *     SOCKET_PEER      the peer's address into `address`
  *     HANDLE_CLOSE     closes the handle; nothing of it is in flight, and it is detached
- *     WATCH_OPEN       a watch of somebody else's socket or descriptor `value` into the closed `handle`, for POLL
- *                      again and again; `handle` stays where it is until WATCH_CLOSE
- *     WATCH_CLOSE      closes it, with nothing of it in flight; what it watched stays open
  *     PIPE_LISTEN      listens at `name` into the closed `handle`; `backlog`, `flags`, `access`, `value`: permission bits
  *     PIPE_PEER        who is at the other end of a named pipe, into `identity`
  *     DATAGRAM_OPEN    a UDP socket bound to `address`, with `flags`, into the closed `handle`
@@ -220,8 +249,18 @@ struct pl__completion {
  *     DATAGRAM_OPTION  sets `option`, a pl__datagram_option, to `value`; MULTICAST_INTERFACE: or to `address`
  *     PIPE_PAIR        a pipe: bytes go one way. An end for a stream of this process into the closed `handle`, the other
  *                      end into the closed `other`; neither inherited; `flags`
- *     INTERRUPT_WATCH  `value` 1: Ctrl-C and its kin count up `interrupts` and wake; 0: no longer. PL_EBUSY: another
- *                      proactor of the process watches
+ *     WATCH_OPEN       a watch of somebody else's socket or descriptor `value` into the closed `handle`, for POLL
+ *                      again and again; `handle` stays where it is until WATCH_CLOSE
+ *     WATCH_CLOSE      closes it, with nothing of it in flight; what it watched stays open
+ *     STANDARD_OPEN    the standard stream `option` (enum pl__standard_stream) into the closed `handle`. Result: enum
+ *                      pl_console_kind
+ *     INTERRUPT_WATCH  `value` 1: Ctrl-C and its kin, unless watched by SIGNAL_WATCH, count up `interrupts` and wake; 0:
+ *                      no longer. PL_EBUSY: another proactor of the process watches
+ *     SIGNAL_WATCH     one more watcher of the event in `value` (enum pl_signal_event, or a signal's number); `flags`: enum
+ *                      pl__signal_flag. It counts up in `mailbox` and wakes. Result: the system's number; `value` becomes
+ *                      the event's name
+ *     SIGNAL_UNWATCH   one watcher less of the signal numbered `option`, with the same flags
+ *     SIGNAL_DONE      the loop has dealt with what arrived of the signal numbered `option`, `value` of them in all
  */
 #define PL__REQUESTS(X)                                                                                                \
     X(SOCKET_OPEN)                                                                                                     \
@@ -231,8 +270,6 @@ struct pl__completion {
     X(SOCKET_NAME)                                                                                                     \
     X(SOCKET_PEER)                                                                                                     \
     X(HANDLE_CLOSE)                                                                                                    \
-    X(WATCH_OPEN)                                                                                                      \
-    X(WATCH_CLOSE)                                                                                                     \
     X(DATAGRAM_OPEN)                                                                                                   \
     X(DATAGRAM_CONNECT)                                                                                                \
     X(DATAGRAM_GROUP)                                                                                                  \
@@ -240,7 +277,13 @@ struct pl__completion {
     X(PIPE_PAIR)                                                                                                       \
     X(PIPE_LISTEN)                                                                                                     \
     X(PIPE_PEER)                                                                                                       \
-    X(INTERRUPT_WATCH)
+    X(WATCH_OPEN)                                                                                                      \
+    X(WATCH_CLOSE)                                                                                                     \
+    X(STANDARD_OPEN)                                                                                                   \
+    X(INTERRUPT_WATCH)                                                                                                 \
+    X(SIGNAL_WATCH)                                                                                                    \
+    X(SIGNAL_UNWATCH)                                                                                                  \
+    X(SIGNAL_DONE)
 
 enum pl__request_kind {
 #define PL__REQUEST_ENUM(NAME) PL__REQUEST_##NAME,
@@ -290,6 +333,8 @@ enum pl__pipe_flag {
     PL__PIPE_MESSAGES = 4, /* PIPE_LISTEN: the pipes keep messages */
     PL__PIPE_REPLACE = 8   /* PIPE_LISTEN: a file at which nobody answers is removed */
 };
+
+enum pl__standard_stream { PL__STANDARD_INPUT, PL__STANDARD_OUTPUT, PL__STANDARD_ERROR };
 
 typedef struct pl__request {
     uint8_t kind;
@@ -343,6 +388,7 @@ typedef struct pl__proactor_class {
 struct pl__proactor {
     const pl__proactor_class *type;
     pl__atomic_u32 interrupts; /* Ctrl-C and its kin so far, while watched */
+    pl__mailbox mailbox;       /* for other signals, see mailbox.h */
 };
 
 /* The proactors of this platform, the best one first, the simulation last; NULL ends. Defined by src/win and src/posix. */

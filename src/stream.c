@@ -781,7 +781,8 @@ static int set_option(pl_stream *stream, uint8_t option, int64_t value)
     int checked = check_open(stream);
     if (checked < 0)
         return checked;
-    if (stream->handle.type != PL__SOCKET)
+    bool of_tcp = option == PL__OPTION_NODELAY || option == PL__OPTION_KEEPALIVE;
+    if (stream->handle.type != PL__SOCKET || (of_tcp && has_trait(stream, PL__NAMED)))
         return PL_ENOTSUP;
     return control(stream, (pl__request){.kind = PL__REQUEST_SOCKET_OPTION, .option = option, .value = value});
 }

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include <proloop/net.h>
+#include <proloop/address.h>
 
 /* An IPv6 socket that takes IPv4 too knows such addresses as ::ffff:1.2.3.4. These turn an IPv4 address into that form,
  * and back; other addresses stay as they are. */

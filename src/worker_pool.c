@@ -240,6 +240,7 @@ static void run_job(worker *self, pl__job *job)
 static void run_errand(worker *self, pl__errand *errand)
 {
     pl__worker_pool *pool = self->pool;
+    errand->queued = false;
     pl__mutex_unlock(&pool->mutex);
     errand->run(errand);
     pl__mutex_lock(&pool->mutex);
@@ -392,10 +393,23 @@ int pl__worker_pool_errand(pl__worker_pool *pool, pl__errand *errand)
     pl__mutex_lock(&pool->mutex);
     pl__list_push_back(&pool->errands, &errand->node);
     int rc = summon(pool);
+    errand->queued = rc == PL_OK;
     if (rc != PL_OK)
         pl__node_unlink(&errand->node);
     pl__mutex_unlock(&pool->mutex);
     return rc;
+}
+
+bool pl__worker_pool_take_back(pl__worker_pool *pool, pl__errand *errand)
+{
+    pl__mutex_lock(&pool->mutex);
+    bool queued = errand->queued;
+    if (queued) {
+        pl__node_unlink(&errand->node);
+        errand->queued = false;
+    }
+    pl__mutex_unlock(&pool->mutex);
+    return queued;
 }
 
 static void finish(pl__list *finished, pl__completion *completion, int64_t result, int32_t system_error)

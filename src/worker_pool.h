@@ -54,25 +54,59 @@ struct pl__job {
             char *name; /* PL_HOST_NAME_SIZE bytes */
             pl_address address;
         } resolve_address;
-        struct { /* result: 0. Opens files and folders, never waits for the other end of a pipe */
+        struct
+        { /* result: 0. Opens files and folders, never waits for the other end of a pipe. FILE_OPEN and FILE_CREATE
+                    do the same; FILE_TEMPORARY makes `path`, `text` of `folder` */
             const char *path;
             const char *beneath; /* NULL, or: PL_EACCES unless the file's final, real path lies under this folder's */
+            const char *folder;  /* FILE_TEMPORARY: NULL is the system's */
+            char *text;          /* FILE_TEMPORARY with a capacity: the path, pl__allocate(strlen + 1) */
+            size_t capacity;     /* FILE_TEMPORARY: bytes that the path may take; 0: the file is to have no name */
+            uint32_t flags;      /* enum pl_file_flag */
+            uint32_t mode;
+            uint32_t share; /* enum pl_file_share */
+            bool unnamed;   /* goes when it is closed */
             uintptr_t object;
             pl_file_info info;
         } file_open;
-        struct { /* result: 0 */
-            const char *path;
+        struct { /* result: 0. LOOK, FLUSH, RESIZE, TIMES, CLOSE */
+            uintptr_t object;
+            bool data_only;
+            int64_t size;
+            int64_t accessed; /* or PL_TIME_KEEP */
+            int64_t modified;
             pl_file_info info;
-        } file_stat;
-        struct { /* result: bytes, 0 at the end of the file; reads on until size or the end */
+        } file;
+        struct { /* result: 0. Also on failure `done` tells how far it came */
             uintptr_t object;
-            void *data;
+            const char *data;
             size_t size;
-            int64_t offset;
-        } file_read;
-        struct { /* result: 0 */
-            uintptr_t object;
-        } file_close;
+            size_t done;
+            int64_t offset; /* -1: at the end */
+        } file_extend;
+        struct { /* result: the bytes of the step; see copy.c */
+            const char *from;
+            const char *to;
+            char *target; /* the path that is written; NULL: none was made. pl__allocate(strlen + 1) */
+            uintptr_t source_object;
+            uintptr_t target_object;
+            pl_file_info info; /* of the source */
+            int64_t done;
+            uint8_t step;
+            bool overwrite;
+        } file_copy;
+        struct { /* result: 0. STAT, RENAME, REMOVE, LINK_MAKE, FOLDER_MAKE, FOLDER_REMOVE */
+            const char *path;
+            const char *other; /* the new path, or the content of a link */
+            uint32_t mode;
+            bool follow;
+            pl_file_info info;
+        } path;
+        struct { /* result: the length of text, pl__allocate(length + 1). LINK_READ, PATH_REAL, FOLDER_TEMPORARY */
+            const char *path;
+            char *text;
+            size_t capacity; /* FOLDER_TEMPORARY: bytes that the path may take */
+        } text;
         struct {                      /* result: the number of entries */
             uintptr_t object;         /* of the open folder */
             pl_folder_entry *entries; /* pl__allocate(capacity * sizeof *entries); names by pl__allocate(strlen + 1) */
@@ -115,6 +149,7 @@ typedef struct pl__errand {
     pl__node node;
     void (*run)(struct pl__errand *);      /* on a worker */
     void (*finished)(struct pl__errand *); /* on the loop's thread, by pl__worker_pool_collect */
+    bool queued;                           /* the pool's own */
 } pl__errand;
 
 /* `wake(context)` is called on a worker after the finished list became non-empty. */
@@ -129,6 +164,9 @@ void pl__worker_pool_cancel(pl__worker_pool *pool, pl__completion *completion);
 
 /* Runs a function of the proactor itself. PL_OK, or an error: no worker could be started, and it will not run. */
 int pl__worker_pool_errand(pl__worker_pool *pool, pl__errand *errand);
+
+/* Takes one back that no worker has begun. True: it will neither run nor finish. */
+bool pl__worker_pool_take_back(pl__worker_pool *pool, pl__errand *errand);
 
 /* Moves what has finished (or was cancelled) to the list; runs the errands' finished functions. Loop's thread. */
 void pl__worker_pool_collect(pl__worker_pool *pool, pl__list *finished);

@@ -7,6 +7,7 @@
 #include "allocation.h"
 #include "harness.h"
 #include "loopback.h"
+#include "silence.h"
 
 enum { ATTEMPTS = 8 };
 
@@ -221,8 +222,93 @@ TEST_CASE(each_allocation_may_fail_and_nothing_stays_open)
     allocation_end(&connect_memory);
 }
 
+/* --- Beside a listener that does not answer ------------------------------------------------------------------------ */
+
+static bool skip_without_silence(uint16_t *port)
+{
+    bool there = !on_backend("sim") && silence_begin(port);
+    if (!there) {
+        skip_case(on_backend("sim") ? "happy_eyeballs has silent hosts of the simulation"
+                                    : "a listener with too many connections answers here");
+        silence_end();
+    }
+    return !there;
+}
+
+TASK_CASE(one_that_does_not_answer_is_left_for_one_that_does)
+{
+    pl_connect_options options = reporting();
+    pl_listener *listener;
+    pl_stream *client = NULL;
+    pl_address addresses[2];
+    uint16_t port, silent = 0;
+    if (skip_without_silence(&silent))
+        return;
+    REQUIRE(listen_here(&listener, &port));
+    options.attempt_delay = PL_MS(10);
+    addresses[0] = at("127.0.0.1", silent);
+    addresses[1] = at("127.0.0.1", port);
+    CHECK_EQ_INT(pl_tcp_connect_any(&client, addresses, 2, &options), PL_OK);
+    CHECK_EQ_INT(report.count, 2);
+    CHECK_EQ_INT(told[0].result, PL_ECANCELED);
+    CHECK_EQ_INT(told[1].result, PL_OK);
+    CHECK(told[1].begun - told[0].begun >= PL_MS(10));
+    take_connection(listener, client);
+    silence_end();
+}
+
+/* Nothing is open afterwards: the harness counts. */
+TASK_CASE(a_limit_ends_attempts_that_are_not_answered)
+{
+    pl_connect_options options = reporting();
+    pl_timeout limit = {0};
+    pl_stream *client = NULL;
+    pl_address addresses[2];
+    uint16_t silent = 0;
+    if (skip_without_silence(&silent))
+        return;
+    options.attempt_delay = PL_MS(10);
+    addresses[0] = at("127.0.0.1", silent);
+    addresses[1] = at("0.0.0.0", silent); /* the same one */
+    CHECK_EQ_INT(pl_timeout_begin(&limit, PL_MS(60)), PL_OK);
+    CHECK_EQ_INT(pl_timeout_end(&limit, pl_tcp_connect_any(&client, addresses, 2, &options)), PL_ETIMEDOUT);
+    CHECK(report.count >= 1);
+    CHECK_EQ_INT(told[0].result, PL_ECANCELED);
+    CHECK(client == NULL);
+    silence_end();
+}
+
+static int64_t connect_to_silence(void *arg)
+{
+    pl_stream *stream = NULL;
+    CHECK_EQ_INT(pl_tcp_connect_any(&stream, arg, 1, NULL), PL_ECANCELED);
+    CHECK(stream == NULL);
+    return 0;
+}
+
+static pl_address silent_address;
+
+static void leave_a_connect(void)
+{
+    uint16_t silent = 0;
+    if (skip_without_silence(&silent))
+        return;
+    silent_address = at("127.0.0.1", silent);
+    CHECK_EQ_INT(pl_spawn(NULL, connect_to_silence, &silent_address, NULL), PL_OK);
+    CHECK_EQ_INT(pl_yield(), PL_OK);
+    CHECK_EQ_INT(pl_yield(), PL_OK);
+}
+
+TEST_CASE(the_loops_close_ends_an_attempt_that_is_not_answered)
+{
+    loopback_run(t, leave_a_connect, NULL);
+    silence_end();
+}
+
 TEST_SUITE(connect, TEST_BACKENDS_ALL, CASE(an_address_that_refuses_is_followed_by_the_next),
            CASE(the_first_address_that_answers_is_the_last_that_is_tried), CASE(an_address_given_twice_is_tried_once),
            CASE(a_report_without_room_counts_all), CASE(a_family_that_is_not_wanted_is_passed_over),
            CASE(a_local_address_passes_over_the_other_family), CASE(bad_arguments_are_refused_and_change_nothing),
-           CASE(connecting_to_several_needs_a_task), CASE(each_allocation_may_fail_and_nothing_stays_open))
+           CASE(connecting_to_several_needs_a_task), CASE(each_allocation_may_fail_and_nothing_stays_open),
+           CASE(one_that_does_not_answer_is_left_for_one_that_does), CASE(a_limit_ends_attempts_that_are_not_answered),
+           CASE(the_loops_close_ends_an_attempt_that_is_not_answered))

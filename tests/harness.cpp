@@ -165,7 +165,7 @@ void register_all()
             continue;
         }
         for (const char *backend : real_backends) {
-            if (is_wanted(backend))
+            if (is_wanted(backend) && (suite->backends != TEST_BACKENDS_BEST || backend == real_backends.front()))
                 register_suite(*suite, backend);
         }
         if (suite->backends == TEST_BACKENDS_ALL)

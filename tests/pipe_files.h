@@ -21,9 +21,8 @@ bool pipe_file_leave_stale(const char *path, bool messages);
 /** Where a name without slashes is; no more than `size` bytes. */
 void pipe_file_path(const char *name, char *path, size_t size);
 
-/** Sends a message of no bytes, and then one, through a connection of a foreign program that keeps messages: from a
- *  client of its own at that path. False: not possible. */
-bool pipe_file_send_empty_message(const char *path, const char *then);
+/** As a foreign program does: connects, writes no bytes, then some, and closes. A full path. */
+bool pipe_file_write_nothing(const char *path, const char *then, bool messages);
 
 #ifdef __cplusplus
 }

@@ -46,10 +46,10 @@ void pipe_file_path(const char *name, char *path, size_t size)
         snprintf(path, size, "/tmp/proloop-%u/%s", (unsigned)geteuid(), name);
 }
 
-bool pipe_file_send_empty_message(const char *path, const char *then)
+bool pipe_file_write_nothing(const char *path, const char *then, bool messages)
 {
     struct sockaddr_un address = address_of(path);
-    int descriptor = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+    int descriptor = socket(AF_UNIX, messages ? SOCK_SEQPACKET : SOCK_STREAM, 0);
     bool sent = descriptor >= 0 && connect(descriptor, (const struct sockaddr *)&address, sizeof address) == 0 &&
                 send(descriptor, "", 0, MSG_NOSIGNAL) == 0 &&
                 send(descriptor, then, strlen(then), MSG_NOSIGNAL) == (ssize_t)strlen(then);

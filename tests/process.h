@@ -22,6 +22,22 @@ int process_interrupt_is_handled(void);
 /** As if the system asked the process to end: SIGTERM, Ctrl-Break. Likewise. */
 bool process_terminate(void);
 
+/** The number that the system gives it; 0: it is no signal. */
+int process_interrupt_number(void);
+
+/** Whether this event (proloop/signal.h), or this signal, can be made here; makes it, in the calling thread if it can be. */
+bool process_has(int event);
+bool process_raise(int event);
+
+/** The number of a signal that has no name in proloop/signal.h; 0: there is none. */
+int process_unnamed_signal(void);
+
+/** Whether interrupts are to be ignored. False: that cannot be done here. */
+bool process_ignore_interrupts(bool ignore);
+
+/** What the system does with interrupts by default is done again. */
+void process_forget_interrupt_handlers(void);
+
 /** From now on interrupts that reach the program's own handler are counted, and do nothing else. */
 void process_count_interrupts(void);
 
@@ -33,6 +49,10 @@ int process_interrupts_counted(void);
 
 /** Runs fn(arg) in a child made by fork and gives what it returned, 0 to 100; -1: there is no such thing here. */
 int process_fork(int (*fn)(void *arg), void *arg);
+
+/** For process_fork: gives 7; is ended by an interrupt (101), else gives 33. */
+int process_return_seven(void *arg);
+int process_die_of_interrupt(void *arg);
 
 /** This process's number. */
 uint64_t process_id(void);

@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <windows.h>
 
+#include <proloop/signal.h>
+
 static HANDLE counted; /* a semaphore: one for each */
 
 static bool own_console(void)
@@ -40,6 +42,36 @@ int process_interrupt_is_handled(void)
 bool process_terminate(void)
 {
     return false; /* Wine 8 knows no Ctrl-Break */
+}
+
+int process_interrupt_number(void)
+{
+    return CTRL_C_EVENT;
+}
+
+bool process_has(int event)
+{
+    return event == PL_SIGNAL_INTERRUPT && own_console();
+}
+
+bool process_raise(int event)
+{
+    return process_has(event) && process_interrupt();
+}
+
+int process_unnamed_signal(void)
+{
+    return 0;
+}
+
+bool process_ignore_interrupts(bool ignore)
+{
+    (void)ignore;
+    return false; /* the system keeps that from every handler */
+}
+
+void process_forget_interrupt_handlers(void)
+{
 }
 
 static BOOL WINAPI count(DWORD event)
@@ -77,6 +109,18 @@ int process_fork(int (*fn)(void *arg), void *arg)
     (void)fn;
     (void)arg;
     return -1;
+}
+
+int process_return_seven(void *arg)
+{
+    (void)arg;
+    return 7;
+}
+
+int process_die_of_interrupt(void *arg)
+{
+    (void)arg;
+    return 33;
 }
 
 uint64_t process_id(void)

@@ -24,14 +24,27 @@ static struct {
     pl__atomic_u32 begun;
 } away;
 
-static pl__mutex gate; /* closed, the case's thread has it: jobs that are held wait for it */
-static bool gate_is_closed;
+/* Closed, jobs that are held wait for it. */
+static struct {
+    pl__mutex mutex;
+    pl__condition opened;
+    bool is_open;
+} gate;
 
 static void open_gate(void)
 {
-    if (gate_is_closed)
-        pl__mutex_unlock(&gate);
-    gate_is_closed = false;
+    pl__mutex_lock(&gate.mutex);
+    gate.is_open = true;
+    pl__condition_broadcast(&gate.opened);
+    pl__mutex_unlock(&gate.mutex);
+}
+
+static void wait_at_gate(void)
+{
+    pl__mutex_lock(&gate.mutex);
+    while (!gate.is_open)
+        pl__condition_wait(&gate.opened, &gate.mutex);
+    pl__mutex_unlock(&gate.mutex);
 }
 
 static void end_job(pl__job *job)
@@ -45,8 +58,7 @@ static void run_away(void *arg)
 {
     if (pl__atomic_u32_load(&away.mode) == HELD) {
         pl__atomic_u32_add(&away.held, 1);
-        pl__mutex_lock(&gate);
-        pl__mutex_unlock(&gate);
+        wait_at_gate();
     }
     end_job(arg);
     pl__atomic_u32_add(&away.ended, 1);
@@ -83,10 +95,9 @@ static void begin(enum mode mode)
 {
     memset(&away, 0, sizeof away);
     pl__atomic_u32_store(&away.mode, mode);
-    pl__mutex_init(&gate);
-    gate_is_closed = mode == HELD;
-    if (gate_is_closed)
-        pl__mutex_lock(&gate);
+    pl__mutex_init(&gate.mutex);
+    pl__condition_init(&gate.opened);
+    gate.is_open = false;
 }
 
 /* Every job has ended; the threads may still be on their last steps. */
@@ -95,7 +106,8 @@ static void end(void)
     open_gate();
     while (pl__atomic_u32_load(&away.ended) < pl__atomic_u32_load(&away.begun))
         ;
-    pl__mutex_destroy(&gate);
+    pl__condition_destroy(&gate.opened);
+    pl__mutex_destroy(&gate.mutex);
     pl__atomic_u32_store(&away.mode, AS_IS);
 }
 

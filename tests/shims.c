@@ -23,8 +23,9 @@ static struct {
 const char *shim_name(shim kind)
 {
     static const char *const names[SHIM_KINDS] = {
-        "open",    "stat", "path",   "read", "list",  "close",        "send file",    "resolve",
-        "receive", "send", "accept", "wait", "start", "resolve both", "resolve IPv4", "resolve IPv6"};
+        "open",      "stat",    "path", "read",   "list", "write", "change", "close",        "send file",
+        "resolve",   "receive", "send", "accept", "wait", "start", "begin",  "resolve both", "resolve IPv4",
+        "resolve IPv6"};
     return names[kind];
 }
 

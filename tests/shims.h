@@ -15,6 +15,8 @@ typedef enum shim {
     SHIM_PATH, /* the real path of something */
     SHIM_READ,
     SHIM_LIST,
+    SHIM_WRITE,
+    SHIM_CHANGE, /* a file's size, times or name; flushes */
     SHIM_CLOSE,     /* of files and folders */
     SHIM_SEND_FILE, /* where it is a call that can wait for a disk */
     SHIM_RESOLVE,
@@ -25,6 +27,7 @@ typedef enum shim {
     SHIM_ACCEPT, /* the call that needs a new handle for a connection */
     SHIM_WAIT,
     SHIM_START, /* the call that makes the pipes to a child */
+    SHIM_BEGIN, /* a file's read or write that does not wait: of what is cached, or through the port */
     /* Of the look-ups of names, which are SHIM_RESOLVE too, those for one kind of address. */
     SHIM_RESOLVE_BOTH,
     SHIM_RESOLVE_IPV4,
@@ -54,7 +57,11 @@ typedef enum shim_fault {
     SHIM_NOT_READY,   /* and an edge will come */
     SHIM_NO_HANDLES,
     SHIM_NO_MEMORY,
-    SHIM_PEER_LEFT /* before it was accepted */
+    SHIM_PEER_LEFT, /* before it was accepted */
+    SHIM_NO_SPACE,
+    SHIM_DISK_ERROR,
+    SHIM_AT_ONCE, /* done inside the call, and no packet follows */
+    SHIM_ABORTED /* nobody asked for it */
 } shim_fault;
 
 /* Asked before each call that has faults; on workers, too. */

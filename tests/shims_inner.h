@@ -12,10 +12,14 @@ void shim_called(shim kind);
 /* What the case wants of this call. `limit` is set for SHIM_SHORT. */
 shim_fault shim_fault_of(shim kind, size_t *limit);
 
-/* Of Unix: whether this registration is to fail (shims_foreign.h); errno says how. */
-bool foreign_register_fails(void);
+/* Windows: whether the open of a pipe fails; GetLastError says how. In shims_pipe_win.c. */
+bool shim_pipe_refuses(const wchar_t *path, uint32_t flags);
 
 /* Unix: the descriptor is reported ready anew by its selector, as if something had come. */
 void shim_make_edge(int descriptor);
+
+/* Windows: WriteFile of a file on a disk, which has its shim with those of pipes. True: *result is its result; else *size
+ * may have become less. */
+bool shim_file_write(void *file, const void *data, unsigned long *size, void *overlapped, int *result);
 
 #endif

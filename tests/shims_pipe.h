@@ -9,8 +9,9 @@
 #include <stdint.h>
 
 typedef enum pipe_call {
-    PIPE_CALL_MAKE,    /* CreateNamedPipe; pipe2, and socket of a local one */
-    PIPE_CALL_CONNECT, /* ConnectNamedPipe, which waits for a client; connect, which is one */
+    PIPE_CALL_MAKE,   /* CreateNamedPipe; pipe2, and socket of a local one */
+    PIPE_CALL_ACCEPT,  /* ConnectNamedPipe, which waits for a client */
+    PIPE_CALL_OPEN,    /* CreateFile of a pipe's name; connect */
     PIPE_CALL_LOOK,    /* PeekNamedPipe; none */
     PIPE_CALL_READ,    /* ReadFile; read */
     PIPE_CALL_WRITE,   /* WriteFile; writev */
@@ -21,8 +22,8 @@ typedef enum pipe_fault {
     PIPE_AS_IS,
     PIPE_NO_HANDLES,
     PIPE_TAKEN,        /* MAKE: somebody has that name */
-    PIPE_BUSY,         /* CONNECT */
-    PIPE_CLIENT_LEFT,  /* CONNECT: one came and has gone */
+    PIPE_BUSY,         /* OPEN */
+    PIPE_CLIENT_LEFT,  /* ACCEPT: one came and has gone */
     PIPE_DISCONNECTED, /* LOOK, READ, WRITE: the server took its leave */
     PIPE_NOTHING,      /* READ: it ends with no bytes, and that is not the end */
     PIPE_NOT_READY,    /* READ, WRITE: and it becomes so */

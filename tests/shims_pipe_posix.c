@@ -53,13 +53,13 @@ bool pipe_shim_can(pipe_call call, pipe_fault fault)
     case PIPE_NO_HANDLES:
         return call == PIPE_CALL_MAKE;
     case PIPE_BUSY:
-        return call == PIPE_CALL_CONNECT;
+        return call == PIPE_CALL_OPEN;
     case PIPE_NOT_READY:
         return call == PIPE_CALL_READ || call == PIPE_CALL_WRITE;
     case PIPE_SHORT:
         return call == PIPE_CALL_READ || call == PIPE_CALL_WRITE;
     case PIPE_INTERRUPTED:
-        return call == PIPE_CALL_READ || call == PIPE_CALL_WRITE || call == PIPE_CALL_CONNECT;
+        return call == PIPE_CALL_READ || call == PIPE_CALL_WRITE || call == PIPE_CALL_OPEN;
     default:
         return false;
     }
@@ -131,7 +131,7 @@ SHIM_OF(int, connect, int descriptor, const struct sockaddr *address, socklen_t 
 {
     if (address->sa_family != AF_UNIX)
         return __real_connect(descriptor, address, length);
-    switch (next_fault(PIPE_CALL_CONNECT)) {
+    switch (next_fault(PIPE_CALL_OPEN)) {
     case PIPE_BUSY:
         errno = EAGAIN;
         return -1;

@@ -1,3 +1,4 @@
+#include "shims_inner.h"
 #include "shims_pipe.h"
 
 #include <winsock2.h>
@@ -6,6 +7,7 @@
 #include <string.h>
 
 #include "atomic.h"
+#include "shims_inner.h"
 
 #define SHIM_OF(type, name, ...)                                                                                       \
     extern type(WINAPI *__real___imp_##name)(__VA_ARGS__);                                                             \
@@ -45,7 +47,9 @@ bool pipe_shim_can(pipe_call call, pipe_fault fault)
     case PIPE_TAKEN:
         return call == PIPE_CALL_MAKE;
     case PIPE_CLIENT_LEFT:
-        return call == PIPE_CALL_CONNECT;
+        return call == PIPE_CALL_ACCEPT;
+    case PIPE_BUSY:
+        return call == PIPE_CALL_OPEN;
     case PIPE_DISCONNECTED:
         return call == PIPE_CALL_LOOK || call == PIPE_CALL_WRITE;
     case PIPE_SHORT:
@@ -119,7 +123,7 @@ SHIM_OF(HANDLE, CreateNamedPipeW, LPCWSTR name, DWORD open, DWORD mode, DWORD mo
 
 SHIM_OF(WINBOOL, ConnectNamedPipe, HANDLE pipe, LPOVERLAPPED overlapped)
 {
-    if (next_fault(PIPE_CALL_CONNECT) == PIPE_CLIENT_LEFT) {
+    if (next_fault(PIPE_CALL_ACCEPT) == PIPE_CLIENT_LEFT) {
         SetLastError(ERROR_NO_DATA);
         return FALSE;
     }
@@ -137,6 +141,9 @@ SHIM_OF(WINBOOL, PeekNamedPipe, HANDLE pipe, LPVOID data, DWORD size, LPDWORD go
 
 SHIM_OF(WINBOOL, WriteFile, HANDLE file, LPCVOID data, DWORD size, LPDWORD done, LPOVERLAPPED overlapped)
 {
+    WINBOOL result;
+    if (shim_file_write(file, data, &size, overlapped, &result))
+        return result;
     if (!pl__atomic_u32_load(&state.on) || !overlapped)
         return __real___imp_WriteFile(file, data, size, done, overlapped);
     switch (next_fault(PIPE_CALL_WRITE)) {
@@ -148,4 +155,17 @@ SHIM_OF(WINBOOL, WriteFile, HANDLE file, LPCVOID data, DWORD size, LPDWORD done,
     default:
         return __real___imp_WriteFile(file, data, size, done, overlapped);
     }
+}
+
+/* A server may see who its client is, and no more. */
+bool shim_pipe_refuses(const wchar_t *path, uint32_t flags)
+{
+    if (!pl__atomic_u32_load(&state.on) || wcsncmp(path, L"\\\\.\\pipe\\", 9) != 0)
+        return false;
+    if (!(flags & SECURITY_SQOS_PRESENT) || (flags & (SECURITY_IMPERSONATION | SECURITY_DELEGATION)) > SECURITY_IDENTIFICATION)
+        state.wrong = "a client in whose name a server could act";
+    if (next_fault(PIPE_CALL_OPEN) != PIPE_BUSY)
+        return false;
+    SetLastError(ERROR_PIPE_BUSY);
+    return true;
 }

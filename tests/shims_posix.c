@@ -37,9 +37,18 @@ bool shim_can(shim kind, shim_fault fault)
     case SHIM_AS_IS:
     case SHIM_INTERRUPTED:
         return true;
+    case SHIM_NO_SPACE:
+    case SHIM_DISK_ERROR:
+        return kind == SHIM_WRITE || kind == SHIM_CHANGE || kind == SHIM_READ;
+    case SHIM_AT_ONCE:
+    case SHIM_ABORTED:
+        return false;
     case SHIM_SHORT:
-    case SHIM_NOT_READY:
+        if (kind == SHIM_WRITE || kind == SHIM_READ || kind == SHIM_BEGIN)
+            return true;
         return kind == SHIM_RECEIVE || kind == SHIM_SEND || kind == SHIM_SEND_FILE;
+    case SHIM_NOT_READY:
+        return kind == SHIM_BEGIN || kind == SHIM_RECEIVE || kind == SHIM_SEND || kind == SHIM_SEND_FILE;
     case SHIM_NO_HANDLES:
         return kind == SHIM_ACCEPT || kind == SHIM_START;
     default:
@@ -57,7 +66,7 @@ int __wrap_open(const char *path, int flags, ...)
     va_list list;
     mode_t mode = 0;
     va_start(list, flags);
-    if (flags & O_CREAT)
+    if (flags & (O_CREAT | O_TMPFILE))
         mode = (mode_t)va_arg(list, unsigned);
     va_end(list);
     shim_called(SHIM_OPEN);
@@ -69,8 +78,14 @@ int __wrap_openat(int folder, const char *path, int flags, ...);
 
 int __wrap_openat(int folder, const char *path, int flags, ...)
 {
+    va_list list;
+    mode_t mode = 0;
+    va_start(list, flags);
+    if (flags & O_CREAT)
+        mode = (mode_t)va_arg(list, unsigned);
+    va_end(list);
     shim_called(SHIM_OPEN);
-    return __real_openat(folder, path, flags);
+    return __real_openat(folder, path, flags, mode);
 }
 
 SHIM_OF(int, stat, const char *path, struct stat *status)
@@ -103,10 +118,104 @@ SHIM_OF(ssize_t, readlink, const char *path, char *text, size_t size)
     return __real_readlink(path, text, size);
 }
 
+/* What a call on a file is to have: true, errno is set. */
+static bool file_fails(shim kind, size_t *size)
+{
+    size_t limit = 1;
+    shim_called(kind);
+    switch (shim_fault_of(kind, &limit)) {
+    case SHIM_SHORT:
+        if (size && *size > limit)
+            *size = limit;
+        return false;
+    case SHIM_INTERRUPTED:
+        errno = EINTR;
+        return true;
+    case SHIM_NOT_READY:
+        errno = EAGAIN;
+        return true;
+    case SHIM_NO_SPACE:
+        errno = ENOSPC;
+        return true;
+    case SHIM_DISK_ERROR:
+        errno = EIO;
+        return true;
+    default:
+        return false;
+    }
+}
+
 SHIM_OF(ssize_t, pread, int descriptor, void *data, size_t size, off_t offset)
 {
-    shim_called(SHIM_READ);
-    return __real_pread(descriptor, data, size, offset);
+    return file_fails(SHIM_READ, &size) ? -1 : __real_pread(descriptor, data, size, offset);
+}
+
+SHIM_OF(ssize_t, pwrite, int descriptor, const void *data, size_t size, off_t offset)
+{
+    return file_fails(SHIM_WRITE, &size) ? -1 : __real_pwrite(descriptor, data, size, offset);
+}
+
+SHIM_OF(ssize_t, write, int descriptor, const void *data, size_t size)
+{
+    struct stat status;
+    bool is_file = shims_are_on() && __real_fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode);
+    return is_file && file_fails(SHIM_WRITE, &size) ? -1 : __real_write(descriptor, data, size);
+}
+
+SHIM_OF(ssize_t, preadv2, int descriptor, const struct iovec *vector, int count, off_t offset, int flags)
+{
+    struct iovec cut = *vector;
+    return file_fails(SHIM_BEGIN, &cut.iov_len) ? -1 : __real_preadv2(descriptor, &cut, count, offset, flags);
+}
+
+SHIM_OF(ssize_t, copy_file_range, int from, off_t *from_offset, int to, off_t *to_offset, size_t size, unsigned flags)
+{
+    return file_fails(SHIM_WRITE, &size) ? -1 : __real_copy_file_range(from, from_offset, to, to_offset, size, flags);
+}
+
+SHIM_OF(int, fsync, int descriptor)
+{
+    return file_fails(SHIM_CHANGE, NULL) ? -1 : __real_fsync(descriptor);
+}
+
+SHIM_OF(int, fdatasync, int descriptor)
+{
+    return file_fails(SHIM_CHANGE, NULL) ? -1 : __real_fdatasync(descriptor);
+}
+
+SHIM_OF(int, ftruncate, int descriptor, off_t size)
+{
+    return file_fails(SHIM_CHANGE, NULL) ? -1 : __real_ftruncate(descriptor, size);
+}
+
+SHIM_OF(int, futimens, int descriptor, const struct timespec times[2])
+{
+    shim_called(SHIM_CHANGE);
+    return __real_futimens(descriptor, times);
+}
+
+SHIM_OF(int, rename, const char *from, const char *to)
+{
+    shim_called(SHIM_CHANGE);
+    return __real_rename(from, to);
+}
+
+SHIM_OF(int, unlink, const char *path)
+{
+    shim_called(SHIM_CHANGE);
+    return __real_unlink(path);
+}
+
+SHIM_OF(int, mkdir, const char *path, mode_t mode)
+{
+    shim_called(SHIM_CHANGE);
+    return __real_mkdir(path, mode);
+}
+
+SHIM_OF(int, rmdir, const char *path)
+{
+    shim_called(SHIM_CHANGE);
+    return __real_rmdir(path);
 }
 
 SHIM_OF(DIR *, fdopendir, int descriptor)

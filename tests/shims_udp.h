@@ -15,6 +15,7 @@ typedef enum udp_step {
     UDP_THREE,         /* likewise */
     UDP_INTERRUPTED,   /* by a signal, where there are such */
     UDP_NOT_READY,     /* it would have to wait */
+    UDP_FULL,          /* likewise, until there is another script (Unix) */
     UDP_NO_ROOM,       /* the system has no buffers */
     UDP_REFUSED,       /* nobody listened where an earlier datagram went: told by the call */
     UDP_REFUSED_LATER, /* ... by the packet (Windows) */
@@ -32,6 +33,21 @@ void shims_udp_begin(void);
 
 int64_t shims_udp_calls(udp_call call);
 bool shims_udp_script_is_over(udp_call call);
+
+/* Settings that a case only wants to see: from now on such calls succeed and are noted (Windows). */
+typedef struct udp_setting {
+    int level;
+    int option;
+    size_t size;
+    uint8_t value[280];
+} udp_setting;
+
+void shims_udp_watch_settings(void);
+const udp_setting *shims_udp_last_setting(void);
+
+/* Whether the socket that was opened or connected last is to be told what became of its datagrams: -1: nobody said so. */
+int shims_udp_tells_refusals(void);
+int shims_udp_tells_hops(void);
 
 /* What is held is done now. False: nothing is. */
 bool shims_udp_let_go(void);

@@ -31,6 +31,23 @@ bool shims_udp_script_is_over(udp_call call)
     return scripts[call].left == 0;
 }
 
+void shims_udp_watch_settings(void) {}
+
+const udp_setting *shims_udp_last_setting(void)
+{
+    return NULL;
+}
+
+int shims_udp_tells_refusals(void)
+{
+    return -1;
+}
+
+int shims_udp_tells_hops(void)
+{
+    return -1;
+}
+
 bool shims_udp_let_go(void)
 {
     return false;
@@ -42,6 +59,10 @@ static bool fails(udp_call call, unsigned *count)
     scripts[call].calls++;
     if (scripts[call].left == 0)
         return false;
+    if (*scripts[call].steps == UDP_FULL) {
+        errno = EAGAIN;
+        return true;
+    }
     scripts[call].left--;
     switch (*scripts[call].steps++) {
     case UDP_ONE:

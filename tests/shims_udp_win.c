@@ -37,9 +37,18 @@ static struct {
     int to_size;
 } held;
 
+static struct {
+    bool watched;
+    udp_setting last;
+    int tells_refusals;
+    int tells_hops;
+} settings;
+
 void shims_udp_begin(void)
 {
     memset(scripts, 0, sizeof scripts);
+    memset(&settings, 0, sizeof settings);
+    settings.tells_refusals = settings.tells_hops = -1;
     CHECK(held.overlapped == NULL);
 }
 
@@ -57,6 +66,49 @@ int64_t shims_udp_calls(udp_call call)
 bool shims_udp_script_is_over(udp_call call)
 {
     return scripts[call].left == 0;
+}
+
+void shims_udp_watch_settings(void)
+{
+    settings.watched = true;
+}
+
+const udp_setting *shims_udp_last_setting(void)
+{
+    return &settings.last;
+}
+
+int shims_udp_tells_refusals(void)
+{
+    return settings.tells_refusals;
+}
+
+int shims_udp_tells_hops(void)
+{
+    return settings.tells_hops;
+}
+
+SHIM_OF(int, setsockopt, SOCKET socket, int level, int option, const char *value, int size)
+{
+    if (!settings.watched)
+        return __real___imp_setsockopt(socket, level, option, value, size);
+    settings.last.level = level;
+    settings.last.option = option;
+    settings.last.size = (size_t)size;
+    if (CHECK((size_t)size <= sizeof settings.last.value))
+        memcpy(settings.last.value, value, (size_t)size);
+    return 0;
+}
+
+SHIM_OF(int, WSAIoctl, SOCKET socket, DWORD code, LPVOID in, DWORD in_size, LPVOID out, DWORD out_size, LPDWORD size,
+        LPWSAOVERLAPPED overlapped, LPWSAOVERLAPPED_COMPLETION_ROUTINE routine)
+{
+    const DWORD connection_reset = 0x9800000C, network_reset = 0x9800000F; /* SIO_UDP_CONNRESET, SIO_UDP_NETRESET */
+    if (code == connection_reset || code == network_reset) {
+        CHECK_EQ_INT(in_size, sizeof(BOOL));
+        *(code == connection_reset ? &settings.tells_refusals : &settings.tells_hops) = *(const BOOL *)in;
+    }
+    return __real___imp_WSAIoctl(socket, code, in, in_size, out, out_size, size, overlapped, routine);
 }
 
 SHIM_OF(HANDLE, CreateIoCompletionPort, HANDLE file, HANDLE existing, ULONG_PTR key, DWORD threads)
@@ -90,6 +142,9 @@ static void post(OVERLAPPED *overlapped, DWORD status, DWORD bytes)
     CHECK(PostQueuedCompletionStatus(port, bytes, 0, overlapped));
 }
 
+extern int(WINAPI *__real___imp_WSARecvFrom)(SOCKET, LPWSABUF, DWORD, LPDWORD, LPDWORD, SOCKADDR *, LPINT,
+                                            LPWSAOVERLAPPED, LPWSAOVERLAPPED_COMPLETION_ROUTINE);
+
 /* Takes the datagram into what is the caller's own room, as if there were no more. */
 static int receive_cut(SOCKET socket, LPWSABUF buffers, DWORD count, SOCKADDR *from, LPINT from_size,
                        OVERLAPPED *overlapped, bool later)
@@ -105,7 +160,6 @@ static int receive_cut(SOCKET socket, LPWSABUF buffers, DWORD count, SOCKADDR *f
         post(overlapped, BUFFER_OVERFLOW, room);
     return failed(later ? WSA_IO_PENDING : WSAEMSGSIZE);
 }
-
 
 SHIM_OF(int, WSARecvFrom, SOCKET socket, LPWSABUF buffers, DWORD count, LPDWORD received, LPDWORD flags,
         SOCKADDR *from, LPINT from_size, LPWSAOVERLAPPED overlapped, LPWSAOVERLAPPED_COMPLETION_ROUTINE routine)

@@ -24,7 +24,16 @@ bool shim_can(shim kind, shim_fault fault)
     switch (fault) {
     case SHIM_AS_IS:
         return true;
+    case SHIM_NO_SPACE:
+        return kind == SHIM_WRITE || kind == SHIM_BEGIN || kind == SHIM_CHANGE;
+    case SHIM_DISK_ERROR:
+        return kind == SHIM_READ || kind == SHIM_WRITE || kind == SHIM_BEGIN;
+    case SHIM_AT_ONCE:
+    case SHIM_ABORTED:
+        return kind == SHIM_BEGIN;
     case SHIM_SHORT:
+        if (kind == SHIM_READ || kind == SHIM_WRITE || kind == SHIM_BEGIN)
+            return true;
         return kind == SHIM_RECEIVE || kind == SHIM_SEND;
     case SHIM_NO_HANDLES:
         return kind == SHIM_ACCEPT || kind == SHIM_START;
@@ -41,6 +50,8 @@ SHIM_OF(HANDLE, CreateFileW, LPCWSTR path, DWORD access, DWORD share, LPSECURITY
         DWORD flags, HANDLE model)
 {
     shim_called(SHIM_OPEN);
+    if (shim_pipe_refuses(path, flags))
+        return INVALID_HANDLE_VALUE;
     return __real___imp_CreateFileW(path, access, share, security, disposition, flags, model);
 }
 
@@ -74,10 +85,100 @@ SHIM_OF(DWORD, GetFinalPathNameByHandleW, HANDLE file, LPWSTR path, DWORD size, 
     return __real___imp_GetFinalPathNameByHandleW(file, path, size, flags);
 }
 
+extern WINBOOL(WINAPI *__real___imp_ReadFile)(HANDLE, LPVOID, DWORD, LPDWORD, LPOVERLAPPED);
+extern WINBOOL(WINAPI *__real___imp_WriteFile)(HANDLE, LPCVOID, DWORD, LPDWORD, LPOVERLAPPED);
+
+/* A request for the port that ends inside the call: Windows does so with what is cached, Wine never. */
+static WINBOOL at_once(bool reads, HANDLE file, void *data, DWORD size, LPOVERLAPPED overlapped)
+{
+    OVERLAPPED own = {.Offset = overlapped->Offset, .OffsetHigh = overlapped->OffsetHigh};
+    HANDLE event = CreateEventW(NULL, TRUE, FALSE, NULL);
+    DWORD bytes = 0;
+    WINBOOL good;
+    own.hEvent = (HANDLE)((uintptr_t)event | 1);
+    good = reads ? __real___imp_ReadFile(file, data, size, NULL, &own)
+                 : __real___imp_WriteFile(file, data, size, NULL, &own);
+    if (good || GetLastError() == ERROR_IO_PENDING)
+        good = GetOverlappedResult(file, &own, &bytes, TRUE);
+    DWORD error = good ? ERROR_SUCCESS : GetLastError();
+    CloseHandle(event);
+    overlapped->Internal = good ? 0 : 0xC0000011; /* end of file */
+    overlapped->InternalHigh = bytes;
+    SetLastError(error);
+    return good;
+}
+
+/* What a request is to have: true, *result is. */
+static bool request_fails(bool reads, HANDLE file, void *data, DWORD *size, LPOVERLAPPED overlapped, WINBOOL *result)
+{
+    bool waits = !overlapped || ((uintptr_t)overlapped->hEvent & 1);
+    shim kind = !waits ? SHIM_BEGIN : reads ? SHIM_READ : SHIM_WRITE;
+    size_t limit = 1;
+    shim_called(kind);
+    *result = FALSE;
+    switch (shim_fault_of(kind, &limit)) {
+    case SHIM_SHORT:
+        *size = *size > limit ? (DWORD)limit : *size;
+        return false;
+    case SHIM_NO_SPACE:
+        SetLastError(ERROR_DISK_FULL);
+        return true;
+    case SHIM_DISK_ERROR:
+        SetLastError(ERROR_CRC);
+        return true;
+    case SHIM_ABORTED:
+        SetLastError(ERROR_OPERATION_ABORTED);
+        return true;
+    case SHIM_AT_ONCE:
+        *result = at_once(reads, file, data, *size, overlapped);
+        return true;
+    default:
+        return false;
+    }
+}
+
 SHIM_OF(WINBOOL, ReadFile, HANDLE file, LPVOID data, DWORD size, LPDWORD done, LPOVERLAPPED overlapped)
 {
-    shim_called(SHIM_READ);
+    WINBOOL result;
+    if (shims_are_on() && GetFileType(file) == FILE_TYPE_DISK &&
+        request_fails(true, file, data, &size, overlapped, &result))
+        return result;
     return __real___imp_ReadFile(file, data, size, done, overlapped);
+}
+
+bool shim_file_write(void *file, const void *data, unsigned long *size, void *overlapped, int *result)
+{
+    return shims_are_on() && GetFileType(file) == FILE_TYPE_DISK &&
+           request_fails(false, file, (void *)(uintptr_t)data, size, overlapped, result);
+}
+
+SHIM_OF(WINBOOL, FlushFileBuffers, HANDLE file)
+{
+    size_t limit;
+    shim_called(SHIM_CHANGE);
+    if (shim_fault_of(SHIM_CHANGE, &limit) == SHIM_NO_SPACE) {
+        SetLastError(ERROR_DISK_FULL);
+        return FALSE;
+    }
+    return __real___imp_FlushFileBuffers(file);
+}
+
+SHIM_OF(WINBOOL, SetFileInformationByHandle, HANDLE file, FILE_INFO_BY_HANDLE_CLASS kind, LPVOID data, DWORD size)
+{
+    shim_called(SHIM_CHANGE);
+    return __real___imp_SetFileInformationByHandle(file, kind, data, size);
+}
+
+SHIM_OF(WINBOOL, SetFileTime, HANDLE file, const FILETIME *created, const FILETIME *accessed, const FILETIME *modified)
+{
+    shim_called(SHIM_CHANGE);
+    return __real___imp_SetFileTime(file, created, accessed, modified);
+}
+
+SHIM_OF(WINBOOL, MoveFileExW, LPCWSTR from, LPCWSTR to, DWORD flags)
+{
+    shim_called(SHIM_CHANGE);
+    return __real___imp_MoveFileExW(from, to, flags);
 }
 
 SHIM_OF(WINBOOL, CloseHandle, HANDLE handle)

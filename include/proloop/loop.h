@@ -56,7 +56,7 @@ typedef struct pl_loop_options {
 } pl_loop_options;
 
 /* A number that changes when the layout of the structs in these headers does: the library checks it. */
-#define PL_ABI 2
+#define PL_ABI 3
 
 /** Makes a loop. Any thread; it is bound to the thread that first runs it.
  *  @param options  NULL: defaults
@@ -101,7 +101,7 @@ typedef void pl_wake_fn(void *arg);
  *  pl_loop_run_once(loop, 0); the host has to make that call, and after each one to be back at pl_loop_next_deadline.
  *  Runs that wait get PL_ESTATE. The library waits for the system on a thread of its own.
  *  @param wake  NULL, where there is pl_loop_backend_fd: the host watches that instead, and there is no thread
- *  @return PL_OK; PL_EBUSY: it is embedded already, or running; PL_ENOTSUP: a backend that cannot (all but iocp and epoll); PL_ETHREAD, PL_ENOMEM,
+ *  @return PL_OK; PL_EBUSY: it is embedded already, or running; PL_ENOTSUP: the backends sim, poll, select; PL_ETHREAD, PL_ENOMEM,
  *  PL_ELIMIT (threads), PL_EINVAL, PL_ECLOSED.   Win32: a message loop.   asyncio: none; libuv: uv_backend_fd. */
 PL_API int pl_loop_embed(pl_loop *loop, pl_wake_fn *wake, void *arg);
 
@@ -114,7 +114,7 @@ PL_API int pl_loop_unembed(pl_loop *loop);
 PL_API pl_duration pl_loop_next_deadline(pl_loop *loop);
 
 /** Of Unix: a descriptor that is readable when the loop has something to do, for poll, epoll and the like; it belongs to
- *  the loop, and is only ever waited for. PL_ENOTSUP: there is none (all but epoll). Any thread. */
+ *  the loop, and is only ever waited for. PL_ENOTSUP: there is none (Windows; sim, poll, select). Any thread. */
 PL_API int pl_loop_backend_fd(const pl_loop *loop);
 
 /** Makes run_forever return after the present iteration; before a run: after one iteration that does not wait. */

@@ -7,6 +7,7 @@
 #include <proloop/base.h>
 #include <proloop/channel.h>
 #include <proloop/closer.h>
+#include <proloop/console.h>
 #include <proloop/context.h>
 #include <proloop/coro.h>
 #include <proloop/debug.h>
@@ -25,6 +26,7 @@
 #include <proloop/queue.h>
 #include <proloop/run.h>
 #include <proloop/shared_future.h>
+#include <proloop/signal.h>
 #include <proloop/stream.h>
 #include <proloop/sync.h>
 #include <proloop/task.h>

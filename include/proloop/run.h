@@ -21,6 +21,8 @@ typedef struct pl_run_options {
  *  PL_ECANCELED from then on, shielded regions excepted. A second Ctrl-C ends the program. Streams that were closed with
  *  writes still queued have their linger time before the loop is gone (stream.h).
  *
+ *  An event that the program watches (signal.h) is left to the watchers, the second Ctrl-C too.
+ *
  *  Interrupts stay with the system, or with the program's own handler, in a thread that is not the main one, where
  *  another run watches for them already, and on Unix for each of the two signals that has a handler or is ignored. (On
  *  Windows handlers cannot be asked for: the program's own goes first if it was added after the first run began.)

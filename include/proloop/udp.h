@@ -22,8 +22,8 @@
 #ifndef PROLOOP_UDP_H
 #define PROLOOP_UDP_H
 
+#include <proloop/address.h>
 #include <proloop/base.h>
-#include <proloop/net.h>
 #include <proloop/op.h>
 
 #ifdef __cplusplus

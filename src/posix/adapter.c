@@ -18,6 +18,9 @@
  * A send_file may have to read a disk. So a worker makes its calls, as an errand, while the completion stays
  * at the front of its queue. The flags are the loop's alone: PL__WRITABLE is cleared before the errand goes,
  * and an edge that comes meanwhile sets it again.
+ *
+ * Files are always ready, by the selector's book, and so are not given to it. A small read is tried at once, if the system
+ * can do it without waiting for a disk; everything else is an errand, and they run in no order.
  */
 #include <errno.h>
 #include <string.h>
@@ -25,16 +28,19 @@
 
 #include "../allocator.h"
 #include "../buffer_pool.h"
+#include "../device.h"
 #include "../proactor.h"
 #include "../sim/simulation.h"
 #include "../worker_pool.h"
 #include "../clock.h"
+#include "console.h"
 #include "error.h"
-#include "interrupt.h"
+#include "file.h"
 #include "pipe.h"
 #include "poll.h"
 #include "relay.h"
 #include "selector.h"
+#include "signals.h"
 #include "tcp.h"
 #include "udp.h"
 
@@ -49,10 +55,13 @@ enum attention { AWAKE, WAITING, WOKEN };
 
 enum { ERRAND_SIZE = 1 << 20 }; /* bytes of a file sent by one errand: other jobs want the worker too */
 
+enum { CACHED_READ_MAX = 256 << 10 }; /* bytes of a file read on the loop's thread: copying takes time, too */
+
 typedef struct adapter {
     pl__proactor base;
     pl__selector *selector;
     pl__worker_pool *workers; /* made when first needed */
+    pl__list devices;         /* pl__device, attached */
     pl__list finished;        /* handed over by the next poll; between polls, those that were cancelled */
     pl__handle *changed[PL__SELECTOR_BATCH];
     pl__atomic_u32 attention;
@@ -75,6 +84,15 @@ typedef struct file_errand {
     bool running;
 } file_errand;
 
+/* In pl__completion.system, of a FILE_READ or FILE_WRITE. */
+typedef struct file_transfer {
+    pl__errand errand;
+    adapter *owner;
+    pl__completion *completion;
+    int64_t count; /* bytes or a negated errno */
+} file_transfer;
+
+PL__STATIC_ASSERT(sizeof(file_transfer) <= sizeof((pl__completion *)0)->system, "no room for the transfer");
 PL__STATIC_ASSERT(sizeof(queues) + sizeof(pl__pipe_file) <= sizeof((pl__handle *)0)->system,
                   "no room for the queues and a pipe's file");
 PL__STATIC_ASSERT(sizeof(pl__handle) <= sizeof((pl__completion *)0)->system, "no room for a watch");
@@ -133,6 +151,7 @@ static int create(pl__proactor **proactor, const pl__proactor_class *type, const
         return pl__error_from_errno(-rc);
     }
     self->base.type = type;
+    pl__list_init(&self->devices);
     pl__list_init(&self->finished);
     *proactor = &self->base;
     return PL_OK;
@@ -178,7 +197,15 @@ static pl__worker_pool *workers_of(adapter *self)
 static int attach(pl__proactor *proactor, pl__handle *handle)
 {
     adapter *self = adapter_of(proactor);
+    if (handle->type == PL__DEVICE) {
+        pl__device_attach(&self->devices, handle, wake_from_worker, &self->base);
+        return PL_OK;
+    }
     PL__CHECK(!handle->attached && handle->object != PL__NO_OBJECT && handle->in_flight == 0);
+    if (handle->type == PL__FILE) {
+        handle->attached = true;
+        return PL_OK;
+    }
     int rc = self->selector->type->add(self->selector, handle);
     if (rc < 0)
         return pl__error_from_errno(-rc);
@@ -193,7 +220,15 @@ static void detach(pl__proactor *proactor, pl__handle *handle)
 {
     adapter *self = adapter_of(proactor);
     queues *queue = queues_of(handle);
+    if (handle->type == PL__DEVICE) {
+        pl__device_detach(handle);
+        return;
+    }
     PL__CHECK(handle->attached && handle->in_flight == 0);
+    if (handle->type == PL__FILE) {
+        handle->attached = false;
+        return;
+    }
     PL__CHECK(pl__list_is_empty(&queue->reads) && pl__list_is_empty(&queue->writes));
     self->selector->type->remove(self->selector, handle);
     handle->attached = false;
@@ -382,6 +417,25 @@ static bool attempt_send_file(adapter *self, pl__completion *c, outcome *out)
     return false;
 }
 
+/* Each datagram is an edge of its own, and so is each error: that the socket once had one says nothing of the next call. */
+static bool attempt_receive_from(adapter *self, pl__completion *c, outcome *out)
+{
+    PL__UNUSED(self);
+    int64_t count = pl__udp_receive(c);
+    if (count == -EAGAIN)
+        clear(c->handle, PL__READABLE | PL__HANGUP);
+    return count != -EAGAIN && ended(out, count);
+}
+
+static bool attempt_send_to(adapter *self, pl__completion *c, outcome *out)
+{
+    PL__UNUSED(self);
+    int64_t count = pl__udp_send(c);
+    if (count == -EAGAIN)
+        clear(c->handle, PL__WRITABLE);
+    return count != -EAGAIN && ended(out, count);
+}
+
 /* What a watch should be told: the flags it lacks. The others are set, and mean nothing: a selector that is
  * level-triggered would tell them at each wait. */
 static uint16_t flags_but(const adapter *self, uint32_t events)
@@ -425,25 +479,6 @@ static void drop_own_watch(adapter *self, pl__completion *c)
     c->handle = NULL;
 }
 
-/* Each datagram is an edge of its own, and so is each error: that the socket once had one says nothing of the next call. */
-static bool attempt_receive_from(adapter *self, pl__completion *c, outcome *out)
-{
-    PL__UNUSED(self);
-    int64_t count = pl__udp_receive(c);
-    if (count == -EAGAIN)
-        clear(c->handle, PL__READABLE | PL__HANGUP);
-    return count != -EAGAIN && ended(out, count);
-}
-
-static bool attempt_send_to(adapter *self, pl__completion *c, outcome *out)
-{
-    PL__UNUSED(self);
-    int64_t count = pl__udp_send(c);
-    if (count == -EAGAIN)
-        clear(c->handle, PL__WRITABLE);
-    return count != -EAGAIN && ended(out, count);
-}
-
 /* What there is to know of each kind the system has no completion for. */
 static const struct work {
     bool (*begin)(adapter *, pl__completion *, outcome *); /* in submit, before all else; may be NULL */
@@ -455,9 +490,9 @@ static const struct work {
     [PL__RECEIVE] = {NULL, attempt_receive, PL__READABLE | PL__HANGUP},
     [PL__SEND] = {NULL, attempt_send, PL__WRITABLE},
     [PL__SEND_FILE] = {begin_send_file, attempt_send_file, PL__WRITABLE},
-    [PL__POLL] = {begin_poll, attempt_poll, PL__READABLE | PL__WRITABLE | PL__HANGUP},
     [PL__RECEIVE_FROM] = {NULL, attempt_receive_from, PL__READABLE | PL__HANGUP},
     [PL__SEND_TO] = {NULL, attempt_send_to, PL__WRITABLE},
+    [PL__POLL] = {begin_poll, attempt_poll, PL__READABLE | PL__WRITABLE | PL__HANGUP},
 };
 
 /* --- The life of a completion ------------------------------------------------------------------------------------- */
@@ -474,6 +509,9 @@ static int submit_job(adapter *self, pl__completion *c)
     return workers ? pl__worker_pool_submit(workers, c) : pl__completion_finish_now(c, PL_ENOMEM, 0);
 }
 
+static int submit_transfer(adapter *self, pl__completion *c);
+static void cancel_transfer(adapter *self, pl__completion *c);
+
 static int submit(pl__proactor *proactor, pl__completion *c)
 {
     adapter *self = adapter_of(proactor);
@@ -481,6 +519,10 @@ static int submit(pl__proactor *proactor, pl__completion *c)
     PL__CHECK(c->kind > PL__NO_OPERATION && c->kind < PL__OPERATION_KINDS && c->state == PL__IDLE);
     if (pl__kind_is_worker(c->kind))
         return submit_job(self, c);
+    if (c->handle && c->handle->type == PL__FILE)
+        return submit_transfer(self, c);
+    if (c->handle && c->handle->type == PL__DEVICE)
+        return pl__device_submit(c);
     const struct work *work = &works[c->kind];
     if (!work->attempt)
         return pl__completion_finish_now(c, PL_ENOTSUP, 0);
@@ -527,7 +569,15 @@ static void cancel(pl__proactor *proactor, pl__completion *c)
         pl__worker_pool_cancel(self->workers, c);
         return;
     }
+    if (c->handle && c->handle->type == PL__DEVICE) {
+        pl__device_cancel(c);
+        return;
+    }
     pl__completion_cancelling(c);
+    if (c->handle->type == PL__FILE) {
+        cancel_transfer(self, c);
+        return;
+    }
     if (c->kind == PL__SEND_FILE && errand_of(c)->running)
         return;
     if (c->kind == PL__CONNECT)
@@ -587,12 +637,68 @@ static void file_errand_finished(pl__errand *errand)
     serve(self, queue); /* the next one; or this one again, if the socket became writable meanwhile */
 }
 
+/* --- Reading and writing files ------------------------------------------------------------------------------------ */
+
+static file_transfer *transfer_of(pl__completion *c)
+{
+    return (file_transfer *)(void *)&c->system;
+}
+
+/* On a worker. */
+static void run_transfer(pl__errand *errand)
+{
+    file_transfer *transfer = PL__CONTAINER_OF(errand, file_transfer, errand);
+    const pl__completion *c = transfer->completion;
+    int descriptor = descriptor_of(c->handle);
+    if (c->kind == PL__FILE_READ)
+        transfer->count =
+            pl__file_read_some(descriptor, c->as.file_read.data, c->as.file_read.size, c->as.file_read.offset);
+    else
+        transfer->count =
+            pl__file_write_some(descriptor, c->as.file_write.data, c->as.file_write.size, c->as.file_write.offset);
+}
+
+static void transfer_finished(pl__errand *errand)
+{
+    file_transfer *transfer = PL__CONTAINER_OF(errand, file_transfer, errand);
+    outcome out;
+    ended(&out, transfer->count);
+    finish(transfer->owner, transfer->completion, out.result, out.system_error);
+}
+
+static int submit_transfer(adapter *self, pl__completion *c)
+{
+    PL__CHECK(c->kind == PL__FILE_READ || c->kind == PL__FILE_WRITE);
+    if (c->kind == PL__FILE_READ && c->as.file_read.size <= CACHED_READ_MAX) {
+        int64_t count = pl__file_read_cached(descriptor_of(c->handle), c->as.file_read.data, c->as.file_read.size,
+                                             c->as.file_read.offset);
+        if (count >= 0)
+            return pl__completion_finish_now(c, count, 0);
+    }
+    pl__worker_pool *workers = workers_of(self);
+    *transfer_of(c) =
+        (file_transfer){.errand = {.run = run_transfer, .finished = transfer_finished}, .owner = self, .completion = c};
+    int rc = workers ? pl__worker_pool_errand(workers, &transfer_of(c)->errand) : PL_ENOMEM;
+    if (rc < 0)
+        return pl__completion_finish_now(c, rc, 0);
+    pl__completion_submitted(c);
+    return PL__SUBMIT_PENDING;
+}
+
+/* The memory is the worker's as soon as it has begun. */
+static void cancel_transfer(adapter *self, pl__completion *c)
+{
+    if (pl__worker_pool_take_back(self->workers, &transfer_of(c)->errand))
+        finish(self, c, PL_ECANCELED, 0);
+}
+
 /* --- Polling ------------------------------------------------------------------------------------------------------ */
 
 static void collect(adapter *self)
 {
     if (self->workers)
         pl__worker_pool_collect(self->workers, &self->finished);
+    pl__devices_collect(&self->devices, &self->finished);
 }
 
 /* Waits for the selector, unless something has finished already or a wake came since the last poll. */
@@ -720,6 +826,11 @@ static int handle_close(adapter *self, pl__request *request)
     PL__UNUSED(self);
     pl__handle *handle = request->handle;
     PL__CHECK(handle->object != PL__NO_OBJECT && handle->in_flight == 0 && !handle->attached);
+    if (handle->type == PL__DEVICE) {
+        pl__device_destroy(pl__device_of(handle));
+        handle->object = PL__NO_OBJECT;
+        return 0;
+    }
     if (handle->traits & PL__NAMED)
         pl__pipe_unlink(handle);
     int rc = close(descriptor_of(handle));
@@ -762,6 +873,12 @@ static int pipe_pair(adapter *self, pl__request *request)
     return pl__pipe_make_pair(request);
 }
 
+static int standard_open(adapter *self, pl__request *request)
+{
+    PL__UNUSED(self);
+    return pl__standard_open(request);
+}
+
 static int pipe_listen(adapter *self, pl__request *request)
 {
     PL__UNUSED(self);
@@ -782,6 +899,24 @@ static int interrupt_watch(adapter *self, pl__request *request)
     return 0;
 }
 
+static int signal_watch(adapter *self, pl__request *request)
+{
+    return pl__signal_watch(&self->base, request);
+}
+
+static int signal_unwatch(adapter *self, pl__request *request)
+{
+    return pl__signal_unwatch(&self->base, request);
+}
+
+/* Handlers wait for nobody here. */
+static int signal_done(adapter *self, pl__request *request)
+{
+    PL__UNUSED(self);
+    PL__UNUSED(request);
+    return 0;
+}
+
 static int (*const requests[])(adapter *, pl__request *) = {
     [PL__REQUEST_SOCKET_OPEN] = socket_open,         [PL__REQUEST_SOCKET_LISTEN] = socket_listen,
     [PL__REQUEST_SOCKET_SHUTDOWN] = socket_shutdown, [PL__REQUEST_SOCKET_OPTION] = socket_option,
@@ -791,7 +926,9 @@ static int (*const requests[])(adapter *, pl__request *) = {
     [PL__REQUEST_DATAGRAM_OPEN] = datagram_open,     [PL__REQUEST_DATAGRAM_CONNECT] = datagram_connect,
     [PL__REQUEST_DATAGRAM_GROUP] = datagram_group,   [PL__REQUEST_DATAGRAM_OPTION] = datagram_option,
     [PL__REQUEST_INTERRUPT_WATCH] = interrupt_watch, [PL__REQUEST_WATCH_OPEN] = watch_open,
-    [PL__REQUEST_WATCH_CLOSE] = watch_close,
+    [PL__REQUEST_WATCH_CLOSE] = watch_close,         [PL__REQUEST_STANDARD_OPEN] = standard_open,
+    [PL__REQUEST_SIGNAL_WATCH] = signal_watch,       [PL__REQUEST_SIGNAL_UNWATCH] = signal_unwatch,
+    [PL__REQUEST_SIGNAL_DONE] = signal_done,
 };
 
 static int control(pl__proactor *proactor, pl__request *request)

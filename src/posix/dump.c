@@ -42,14 +42,15 @@ static void tell(char what)
         continue;
 }
 
-/* In a child made by fork nobody watches: there the signal does what it does without us. */
+/* In a child made by fork nobody watches: there the signal does what it does without us. If another handler was put over
+ * this one (signal.c does) and still calls it, the signal is that one's affair. */
 static void handle_signal(int number)
 {
     int saved = errno;
     pl__atomic_u32_add(&handlers, 1);
     if (pl__atomic_u32_load(&watching)) {
         tell(PL__DUMP);
-    } else {
+    } else if (present_handler_is(handle_signal)) {
         set_handler(SIG_DFL);
         (void)raise(number); /* blocked until this handler returns */
     }

@@ -133,6 +133,11 @@ static void wake(pl__selector *selector)
     pl__wake_pipe_write(&of(selector)->wakes);
 }
 
+static int descriptor(pl__selector *selector)
+{
+    return of(selector)->queue;
+}
+
 const pl__selector_class pl__selector_kqueue = {
     .name = "kqueue",
     .create = create,
@@ -141,6 +146,7 @@ const pl__selector_class pl__selector_kqueue = {
     .remove = drop_handle,
     .wait = wait_for_change,
     .wake = wake,
+    .descriptor = descriptor,
 };
 
 #endif

@@ -1,4 +1,4 @@
-/* dump.c: Ctrl-Break asks for a dump. The console handler (interrupt.c) looks for loops in debug mode before it takes
+/* dump.c: Ctrl-Break asks for a dump. The console handler (signal.c) looks for loops in debug mode before it takes
  * Ctrl-Break for an interrupt, so all there is to do is to have it installed. */
 #include "system.h" /* first: a compiler's own header of atomic operations, which others include, disturbs it */
 

@@ -96,6 +96,8 @@
     X(ERROR_NETWORK_ACCESS_DENIED, EACCES)                                                                             \
     X(WSAEACCES, EACCES)                                                                                               \
     X(ERROR_DIRECTORY, ENOTDIR)                                                                                        \
+    X(ERROR_DIRECTORY_NOT_SUPPORTED, EISDIR)                                                                           \
+    X(ERROR_NOT_SAME_DEVICE, ENOTSUP)                                                                                  \
     X(ERROR_FILENAME_EXCED_RANGE, ENAMETOOLONG)                                                                        \
     X(WSAENAMETOOLONG, ENAMETOOLONG)                                                                                   \
     X(ERROR_CANT_RESOLVE_FILENAME, ELOOP)                                                                              \

@@ -21,6 +21,7 @@
 #include "system.h"
 
 #include "../allocator.h"
+#include "../device.h"
 #include "../worker_pool.h"
 
 enum {
@@ -50,18 +51,18 @@ typedef struct iocp {
     ULONG left_count; /* packets that the last relay had */
     OVERLAPPED_ENTRY left[PL__RELAY_PACKETS];
     pl__worker_pool *pool; /* NULL until the first job */
+    pl__list devices;      /* pl__device, attached */
     pl__atomic_u32 wake;
 } iocp;
 
 typedef struct verb {
     bool (*begin)(pl__completion *completion, pl__packet *packet);
     int64_t (*end)(pl__completion *completion, pl__packet *packet, int64_t result);
-    void (*cancel)(pl__completion *completion, pl__packet *packet); /* NULL: CancelIoEx */
 } verb;
 
 static const verb socket_verbs[PL__OPERATION_KINDS] = {
 #define VERB_WORKER(NAME, name)
-#define VERB_SYSTEM(NAME, name)       [PL__##NAME] = {pl__begin_##name, pl__end_##name, NULL},
+#define VERB_SYSTEM(NAME, name)       [PL__##NAME] = {pl__begin_##name, pl__end_##name},
 #define VERB(NAME, name, who, cancel) VERB_##who(NAME, name)
     PL__OPERATIONS(VERB)
 #undef VERB
@@ -69,14 +70,10 @@ static const verb socket_verbs[PL__OPERATION_KINDS] = {
 #undef VERB_WORKER
 };
 
-/* Of the kinds that CancelIoEx does not end. */
-static bool (*const cancels[PL__OPERATION_KINDS])(pl__completion *completion, pl__packet *packet) = {
-    [PL__POLL] = pl__cancel_poll, [PL__WAIT] = pl__cancel_wait};
-
 static const verb pipe_verbs[PL__OPERATION_KINDS] = {
-    [PL__ACCEPT] = {pl__pipe_begin_accept, pl__pipe_end_accept, pl__pipe_cancel_accept},
-    [PL__RECEIVE] = {pl__pipe_begin_receive, pl__pipe_end_receive, NULL},
-    [PL__SEND] = {pl__pipe_begin_send, pl__pipe_end_send, NULL},
+    [PL__ACCEPT] = {pl__pipe_begin_accept, pl__pipe_end_accept},
+    [PL__RECEIVE] = {pl__pipe_begin_receive, pl__pipe_end_receive},
+    [PL__SEND] = {pl__pipe_begin_send, pl__pipe_end_send},
 };
 
 static bool is_pipe(const pl__handle *handle)
@@ -87,6 +84,17 @@ static bool is_pipe(const pl__handle *handle)
 static const verb *verb_of(const pl__completion *completion)
 {
     return is_pipe(completion->handle) ? &pipe_verbs[completion->kind] : &socket_verbs[completion->kind];
+}
+
+/* What CancelIoEx of the handle does not end is cancelled in a way of its own. True: it has ended, without a packet. */
+typedef bool cancel_fn(pl__completion *completion, pl__packet *packet);
+
+static cancel_fn *own_cancel_of(const pl__completion *completion)
+{
+    static cancel_fn *const cancels[PL__OPERATION_KINDS] = {[PL__POLL] = pl__cancel_poll, [PL__WAIT] = pl__cancel_wait};
+    if (completion->kind == PL__ACCEPT && is_pipe(completion->handle))
+        return pl__pipe_cancel_accept;
+    return cancels[completion->kind];
 }
 
 static iocp *iocp_of(pl__proactor *proactor)
@@ -122,6 +130,7 @@ static int iocp_create(pl__proactor **proactor, const pl__proactor_options *opti
         pl__release(self, sizeof *self);
         return result;
     }
+    pl__list_init(&self->devices);
     self->proactor.type = &pl__iocp;
     pl__list_init(&self->cancelled);
     pl__list_init(&self->foreign.waits);
@@ -149,12 +158,21 @@ static int64_t iocp_now(pl__proactor *proactor)
     return pl__clock_now();
 }
 
+static void iocp_wake(pl__proactor *proactor);
+
+static void wake_from_thread(void *context)
+{
+    iocp_wake(context);
+}
+
 /* --- Handles ------------------------------------------------------------------------------------------------------ */
 
 /* Whether a request that succeeds at once may do without its packet. A read of a message may succeed by half
  * (ERROR_MORE_DATA), and then nobody says whether a packet comes. */
 static bool may_skip(const pl__handle *handle)
 {
+    if (handle->type == PL__FILE)
+        return true;
     if (handle->type == PL__PIPE)
         return !(handle->traits & PL__MESSAGES);
     return handle->type == PL__SOCKET && pl__winsock_skips(handle->family); /* never of datagrams */
@@ -166,6 +184,10 @@ static int iocp_attach(pl__proactor *proactor, pl__handle *handle)
     PL__CHECK(handle->object != PL__NO_OBJECT && !handle->attached);
     if (handle->type == PL__PIPE_LISTENER) {
         pl__pipe_listener_attach(handle, iocp_of(proactor)->port, KEY_REQUEST);
+        return PL_OK;
+    }
+    if (handle->type == PL__DEVICE) {
+        pl__device_attach(&iocp_of(proactor)->devices, handle, wake_from_thread, proactor);
         return PL_OK;
     }
     if (!(handle->flags & PL__ASSOCIATED) && !CreateIoCompletionPort(object, iocp_of(proactor)->port, KEY_REQUEST, 0)) {
@@ -184,6 +206,8 @@ static void iocp_detach(pl__proactor *proactor, pl__handle *handle)
 {
     PL__UNUSED(proactor);
     PL__CHECK(handle->attached && handle->in_flight == 0);
+    if (handle->type == PL__DEVICE)
+        pl__device_detach(handle);
     handle->attached = false;
 }
 
@@ -242,6 +266,8 @@ static int iocp_submit(pl__proactor *proactor, pl__completion *completion)
     if (pl__kind_is_worker(completion->kind))
         return submit_job(self, completion);
     PL__CHECK(!completion->handle || (completion->handle->attached && completion->handle->object != PL__NO_OBJECT));
+    if (completion->handle && completion->handle->type == PL__DEVICE)
+        return pl__device_submit(completion);
     *packet = (pl__packet){.accepted = INVALID_SOCKET, .foreign = &self->foreign};
     if (!begin(completion, packet))
         return pl__completion_finish_now(completion, packet->result, packet->result < 0 ? packet->system_error : 0);
@@ -264,16 +290,16 @@ static void iocp_cancel(pl__proactor *proactor, pl__completion *completion)
         pl__worker_pool_cancel(iocp_of(proactor)->pool, completion);
         return;
     }
-    pl__completion_cancelling(completion);
-    const verb *own = verb_of(completion);
-    if (cancels[completion->kind]) {
-        if (cancels[completion->kind](completion, packet_of(completion)))
-            end_cancelled(iocp_of(proactor), completion);
-    } else if (own->cancel) {
-        own->cancel(completion, packet_of(completion));
-    } else {
-        (void)CancelIoEx((HANDLE)completion->handle->object, &packet_of(completion)->overlapped);
+    if (completion->handle && completion->handle->type == PL__DEVICE) {
+        pl__device_cancel(completion);
+        return;
     }
+    pl__completion_cancelling(completion);
+    cancel_fn *own = own_cancel_of(completion);
+    if (!own)
+        (void)CancelIoEx((HANDLE)completion->handle->object, &packet_of(completion)->overlapped);
+    else if (own(completion, packet_of(completion)))
+        end_cancelled(iocp_of(proactor), completion);
 }
 
 /* Every request went to the system when it was made. */
@@ -285,31 +311,35 @@ static void iocp_flush(pl__proactor *proactor)
 static int iocp_control(pl__proactor *proactor, pl__request *request)
 {
     request->system_error = 0;
-    if (request->kind == PL__REQUEST_WATCH_OPEN || request->kind == PL__REQUEST_WATCH_CLOSE)
-        return pl__watch_control(request);
     if (request->kind == PL__REQUEST_PIPE_PAIR || request->kind == PL__REQUEST_PIPE_LISTEN || is_pipe(request->handle))
         return pl__pipe_control(request);
-    if (request->kind != PL__REQUEST_INTERRUPT_WATCH)
+    if (request->kind == PL__REQUEST_HANDLE_CLOSE && request->handle->type == PL__DEVICE) {
+        pl__device_destroy(pl__device_of(request->handle));
+        request->handle->object = PL__NO_OBJECT;
+        return PL_OK;
+    }
+    switch (request->kind) {
+    case PL__REQUEST_WATCH_OPEN:
+    case PL__REQUEST_WATCH_CLOSE:
+        return pl__watch_control(request);
+    case PL__REQUEST_STANDARD_OPEN:
+        return pl__standard_open(request);
+    case PL__REQUEST_INTERRUPT_WATCH:
+    case PL__REQUEST_SIGNAL_WATCH:
+    case PL__REQUEST_SIGNAL_UNWATCH:
+    case PL__REQUEST_SIGNAL_DONE:
+        return pl__signal_control(proactor, request);
+    default:
         return pl__socket_control(request);
-    if (request->value)
-        return pl__interrupt_watch(proactor);
-    pl__interrupt_unwatch(proactor);
-    return PL_OK;
+    }
 }
 
 /* --- Jobs of the worker pool -------------------------------------------------------------------------------------- */
 
-static void iocp_wake(pl__proactor *proactor);
-
-static void wake_for_jobs(void *context)
-{
-    iocp_wake(context);
-}
-
 static int submit_job(iocp *self, pl__completion *completion)
 {
     if (!self->pool)
-        self->pool = pl__worker_pool_create(wake_for_jobs, &self->proactor);
+        self->pool = pl__worker_pool_create(wake_from_thread, &self->proactor);
     if (!self->pool)
         return pl__completion_finish_now(completion, PL_ENOMEM, 0);
     return pl__worker_pool_submit(self->pool, completion);
@@ -423,6 +453,7 @@ static void iocp_poll(pl__proactor *proactor, int64_t deadline, pl__list *finish
     pl__list_move_all(&self->cancelled, finished);
     if (self->pool)
         pl__worker_pool_collect(self->pool, finished); /* jobs that were cancelled end without a wake */
+    pl__devices_collect(&self->devices, finished);     /* and so do requests of devices */
     do {
         woken = take_lost_wake(self);
         take_lost_waits(self, finished);
@@ -431,6 +462,7 @@ static void iocp_poll(pl__proactor *proactor, int64_t deadline, pl__list *finish
         woken |= take_packets(self, milliseconds, finished);
         if (self->pool)
             pl__worker_pool_collect(self->pool, finished);
+        pl__devices_collect(&self->devices, finished);
     } while (!woken && pl__list_is_empty(finished) && milliseconds > 0 && deadline > pl__clock_now());
 }
 

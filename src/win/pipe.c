@@ -473,10 +473,11 @@ int64_t pl__pipe_end_accept(pl__completion *c, pl__packet *packet, int64_t resul
     return is_end(result) ? PL__AGAIN : result; /* that client has left; the next one will do */
 }
 
-void pl__pipe_cancel_accept(pl__completion *c, pl__packet *packet)
+bool pl__pipe_cancel_accept(pl__completion *c, pl__packet *packet)
 {
     PL__UNUSED(c);
     (void)CancelIoEx((HANDLE)packet->accepted, &packet->overlapped);
+    return false;
 }
 
 /* --- Connect ------------------------------------------------------------------------------------------------------ */

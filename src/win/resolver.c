@@ -18,7 +18,7 @@
 #include "../resolver.h"
 
 typedef void CALLBACK routine_fn(DWORD error, DWORD bytes, WSAOVERLAPPED *overlapped);
-typedef INT WSAAPI cancel_fn(HANDLE *handle);
+typedef INT WINAPI cancel_fn(HANDLE *handle);
 
 enum { SERVICE_SIZE = 64 };
 

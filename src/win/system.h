@@ -47,6 +47,9 @@ NTSYSAPI USHORT WINAPI RtlCaptureStackBackTrace(ULONG, ULONG, PVOID *, PULONG);
 #if !defined(IsReparseTagNameSurrogate)
 #define IsReparseTagNameSurrogate(tag) (((tag)&0x20000000) != 0)
 #endif
+#if !defined(ERROR_DIRECTORY_NOT_SUPPORTED)
+#define ERROR_DIRECTORY_NOT_SUPPORTED 336L
+#endif
 #if !defined(SIO_TCP_INITIAL_RTO)
 #define SIO_TCP_INITIAL_RTO             _WSAIOW(IOC_VENDOR, 17)
 #define TCP_INITIAL_RTO_UNSPECIFIED_RTT UINT16_MAX
@@ -157,7 +160,7 @@ int pl__pipe_control(pl__request *request); /* the PIPE_ requests, and HANDLE_CL
 void pl__pipe_listener_attach(pl__handle *handle, HANDLE port, ULONG_PTR key);
 bool pl__pipe_begin_accept(pl__completion *completion, pl__packet *packet);
 int64_t pl__pipe_end_accept(pl__completion *completion, pl__packet *packet, int64_t result);
-void pl__pipe_cancel_accept(pl__completion *completion, pl__packet *packet);
+bool pl__pipe_cancel_accept(pl__completion *completion, pl__packet *packet);
 
 /* tcp.c */
 int pl__winsock_start(void);                  /* once per process, by whoever comes first; PL_OK or why not */
@@ -175,9 +178,12 @@ int pl__error_from_ntstatus(int32_t status);
 int pl__address_to_system(const pl_address *address, SOCKADDR_INET *system); /* its length; 0: no address */
 void pl__address_from_system(pl_address *address, const SOCKADDR *system);
 
-/* interrupt.c */
-int pl__interrupt_install(void);                    /* the console handler, which stays */
-int pl__interrupt_watch(pl__proactor *proactor);    /* PL_EBUSY: another proactor watches */
-void pl__interrupt_unwatch(pl__proactor *proactor); /* no matter whether it watches */
+/* console.c */
+int pl__standard_open(pl__request *request); /* STANDARD_OPEN */
+
+/* signal.c */
+int pl__interrupt_install(void);                                      /* the console handler, which stays */
+void pl__interrupt_unwatch(pl__proactor *proactor);                   /* no matter whether it watches */
+int pl__signal_control(pl__proactor *proactor, pl__request *request); /* INTERRUPT_WATCH and the SIGNAL_ requests */
 
 #endif
