@@ -40,6 +40,9 @@ struct pl__op {
         struct { /* an accept */
             pl__node queue;
         } accept;
+        struct { /* a wait for a process */
+            pl__node queue;
+        } process;
         struct { /* a resolution */
             size_t capacity;
         } resolve;

@@ -54,7 +54,8 @@ typedef struct pl__buffer_pool pl__buffer_pool;
     X(FILE_STAT, file_stat, WORKER, ABANDONABLE)                                                                       \
     X(FILE_READ, file_read, WORKER, JOINED)                                                                            \
     X(FILE_CLOSE, file_close, WORKER, JOINED)                                                                          \
-    X(FOLDER_LIST, folder_list, WORKER, JOINED)
+    X(FOLDER_LIST, folder_list, WORKER, JOINED)                                                                        \
+    X(PROCESS_SPAWN, process_spawn, WORKER, JOINED)
 
 enum pl__operation_kind {
     PL__NO_OPERATION = 0,
