@@ -29,6 +29,7 @@
 
 #include <proloop/base.h>
 #include <proloop/net.h>
+#include <proloop/poll.h>
 
 #include "atomic.h"
 #include "check.h"
@@ -49,6 +50,8 @@ typedef struct pl__buffer_pool pl__buffer_pool;
     X(RECEIVE, receive, SYSTEM, CANCELLABLE)                                                                           \
     X(SEND, send, SYSTEM, CANCELLABLE)                                                                                 \
     X(SEND_FILE, send_file, SYSTEM, CANCELLABLE)                                                                       \
+    X(POLL, poll, SYSTEM, CANCELLABLE)                                                                                 \
+    X(WAIT, wait, SYSTEM, CANCELLABLE)                                                                                 \
     X(RESOLVE, resolve, WORKER, ABANDONABLE)                                                                           \
     X(FILE_OPEN, file_open, WORKER, ABANDONABLE)                                                                       \
     X(FILE_STAT, file_stat, WORKER, ABANDONABLE)                                                                       \
@@ -140,6 +143,17 @@ struct pl__completion {
             int64_t offset;
             int64_t size;
         } send_file;
+        struct {               /* result: those of the events that are so, and PL_POLL_ERROR if it is; never 0 */
+            uintptr_t object;  /* somebody else's socket or descriptor, with `handle` NULL; else `handle` is a watch */
+            uint32_t events;   /* enum pl_poll_event */
+            uint64_t space[4]; /* the proactor's own */
+        } poll;
+        struct {                    /* result: 0. Of Windows: anything that can be waited for. `handle` is NULL */
+            uintptr_t object;       /* somebody else's HANDLE; open until the end */
+            uintptr_t registration; /* the proactor's own, as is what follows */
+            pl__atomic_u32 state;
+            bool by_packet;
+        } wait;
         pl__job *job; /* the WORKER kinds: see worker_pool.h */
     } as;
     union { /* the proactor's own: an OVERLAPPED, for instance */
@@ -158,6 +172,9 @@ struct pl__completion {
  *     SOCKET_NAME      the local address into `address`
  *     SOCKET_PEER      the peer's address into `address`
  *     HANDLE_CLOSE     closes the handle; nothing of it is in flight, and it is detached
+ *     WATCH_OPEN       a watch of somebody else's socket or descriptor `value` into the closed `handle`, for POLL
+ *                      again and again; `handle` stays where it is until WATCH_CLOSE
+ *     WATCH_CLOSE      closes it, with nothing of it in flight; what it watched stays open
  *     INTERRUPT_WATCH  `value` 1: Ctrl-C and its kin count up `interrupts` and wake; 0: no longer. PL_EBUSY: another
  *                      proactor of the process watches
  */
@@ -169,6 +186,8 @@ struct pl__completion {
     X(SOCKET_NAME)                                                                                                     \
     X(SOCKET_PEER)                                                                                                     \
     X(HANDLE_CLOSE)                                                                                                    \
+    X(WATCH_OPEN)                                                                                                      \
+    X(WATCH_CLOSE)                                                                                                     \
     X(INTERRUPT_WATCH)
 
 enum pl__request_kind {

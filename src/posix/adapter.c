@@ -11,6 +11,10 @@
  * every receive is tried. A cancel takes its completion off the queue at once, but the next poll delivers it,
  * as elsewhere. While a handle connects, whatever else is asked of it ends with PL_ENOTCONN.
  *
+ * A poll asks the descriptor itself (poll.c); an edge says when it is worth asking again. What it waits for is
+ * somebody else's descriptor, which others may have registered too, or may close: so a duplicate of it is
+ * registered, in a handle of its own, called a watch. A poll without a watch carries one, for itself alone.
+ *
  * A send_file may have to read a disk. So a worker makes its calls, as an errand, while the completion stays
  * at the front of its queue. The flags are the loop's alone: PL__WRITABLE is cleared before the errand goes,
  * and an edge that comes meanwhile sets it again.
@@ -27,6 +31,7 @@
 #include "../clock.h"
 #include "error.h"
 #include "interrupt.h"
+#include "poll.h"
 #include "selector.h"
 #include "tcp.h"
 
@@ -67,6 +72,7 @@ typedef struct file_errand {
 } file_errand;
 
 PL__STATIC_ASSERT(sizeof(queues) <= sizeof((pl__handle *)0)->system, "no room for the queues");
+PL__STATIC_ASSERT(sizeof(pl__handle) <= sizeof((pl__completion *)0)->system, "no room for a watch");
 PL__STATIC_ASSERT(sizeof(file_errand) <= sizeof((pl__completion *)0)->system, "no room for the errand");
 
 /* How a completion ended. */
@@ -88,6 +94,12 @@ static queues *queues_of(pl__handle *handle)
 static file_errand *errand_of(pl__completion *c)
 {
     return (file_errand *)(void *)&c->system;
+}
+
+/* The watch of a POLL that brought none. */
+static pl__handle *own_watch_of(pl__completion *c)
+{
+    return (pl__handle *)(void *)&c->system;
 }
 
 static int descriptor_of(const pl__handle *handle)
@@ -180,6 +192,34 @@ static void detach(pl__proactor *proactor, pl__handle *handle)
     PL__CHECK(pl__list_is_empty(&queue->reads) && pl__list_is_empty(&queue->writes));
     self->selector->type->remove(self->selector, handle);
     handle->attached = false;
+}
+
+/* --- Watches: 0 or a negated errno -------------------------------------------------------------------------------- */
+
+static int handle_close(adapter *self, pl__request *request);
+
+static int watch_open(adapter *self, pl__request *request)
+{
+    pl__handle *watch = request->handle;
+    int descriptor = pl__poll_duplicate((uintptr_t)request->value);
+    if (descriptor < 0)
+        return descriptor;
+    pl__handle_init(watch);
+    watch->object = (uintptr_t)descriptor;
+    pl__list_init(&queues_of(watch)->reads);
+    pl__list_init(&queues_of(watch)->writes);
+    watch->flags = PL__READABLE | PL__WRITABLE; /* perhaps */
+    int rc = self->selector->type->add(self->selector, watch);
+    watch->attached = rc == 0;
+    if (rc < 0)
+        (void)handle_close(self, request);
+    return rc == -EPERM ? -ENOTSUP : rc; /* so the selector says that there is nothing to wait for */
+}
+
+static int watch_close(adapter *self, pl__request *request)
+{
+    detach(&self->base, request->handle);
+    return handle_close(self, request);
 }
 
 /* --- Attempts: true when the completion has ended ----------------------------------------------------------------- */
@@ -315,6 +355,41 @@ static bool attempt_send_file(adapter *self, pl__completion *c, outcome *out)
     return false;
 }
 
+static bool attempt_poll(adapter *self, pl__completion *c, outcome *out)
+{
+    PL__UNUSED(self);
+    int happened = pl__poll_now(descriptor_of(c->handle), c->as.poll.events);
+    if (happened == 0)
+        clear(c->handle, PL__READABLE | PL__WRITABLE | PL__HANGUP);
+    return happened != 0 && ended(out, happened);
+}
+
+/* Most ask for what is so already: then no watch is needed. Else it has one from here on. */
+static bool begin_poll(adapter *self, pl__completion *c, outcome *out)
+{
+    if (c->handle)
+        return false;
+    int happened = pl__poll_first((uintptr_t)c->as.poll.object, c->as.poll.events);
+    if (happened != 0)
+        return ended(out, happened);
+    pl__request request = {.handle = own_watch_of(c), .value = (int64_t)c->as.poll.object};
+    int rc = watch_open(self, &request);
+    if (rc < 0)
+        return ended(out, rc);
+    c->handle = own_watch_of(c);
+    c->handle->flags = 0; /* the selector tells at the next wait, if it has become ready since */
+    return false;
+}
+
+static void drop_own_watch(adapter *self, pl__completion *c)
+{
+    pl__request request = {.handle = c->handle};
+    if (c->kind != PL__POLL || c->handle != own_watch_of(c))
+        return;
+    (void)watch_close(self, &request);
+    c->handle = NULL;
+}
+
 /* What there is to know of each kind the system has no completion for. */
 static const struct work {
     bool (*begin)(adapter *, pl__completion *, outcome *); /* in submit, before all else; may be NULL */
@@ -326,6 +401,7 @@ static const struct work {
     [PL__RECEIVE] = {NULL, attempt_receive, PL__READABLE | PL__HANGUP},
     [PL__SEND] = {NULL, attempt_send, PL__WRITABLE},
     [PL__SEND_FILE] = {begin_send_file, attempt_send_file, PL__WRITABLE},
+    [PL__POLL] = {begin_poll, attempt_poll, PL__READABLE | PL__WRITABLE | PL__HANGUP},
 };
 
 /* --- The life of a completion ------------------------------------------------------------------------------------- */
@@ -349,10 +425,11 @@ static int submit(pl__proactor *proactor, pl__completion *c)
     PL__CHECK(c->kind > PL__NO_OPERATION && c->kind < PL__OPERATION_KINDS && c->state == PL__IDLE);
     if (pl__kind_is_worker(c->kind))
         return submit_job(self, c);
-    PL__CHECK(c->handle && c->handle->attached);
-
     const struct work *work = &works[c->kind];
-    if (c->handle->flags & CONNECTING)
+    if (!work->attempt)
+        return pl__completion_finish_now(c, PL_ENOTSUP, 0);
+    PL__CHECK(c->handle ? c->handle->attached : c->kind == PL__POLL);
+    if (c->handle && (c->handle->flags & CONNECTING))
         return pl__completion_finish_now(c, PL_ENOTCONN, ENOTCONN);
     if (work->begin && work->begin(self, c, &out))
         return pl__completion_finish_now(c, out.result, out.system_error);
@@ -367,6 +444,7 @@ static int submit(pl__proactor *proactor, pl__completion *c)
 static void finish(adapter *self, pl__completion *c, int64_t result, int32_t system_error)
 {
     pl__completion_finish(c, result, system_error);
+    drop_own_watch(self, c);
     pl__list_push_back(&self->finished, &c->node);
 }
 
@@ -560,6 +638,7 @@ static int (*const requests[])(adapter *, pl__request *) = {
     [PL__REQUEST_SOCKET_SHUTDOWN] = socket_shutdown, [PL__REQUEST_SOCKET_OPTION] = socket_option,
     [PL__REQUEST_SOCKET_NAME] = socket_name,         [PL__REQUEST_SOCKET_PEER] = socket_peer,
     [PL__REQUEST_HANDLE_CLOSE] = handle_close,       [PL__REQUEST_INTERRUPT_WATCH] = interrupt_watch,
+    [PL__REQUEST_WATCH_OPEN] = watch_open,           [PL__REQUEST_WATCH_CLOSE] = watch_close,
 };
 
 static int control(pl__proactor *proactor, pl__request *request)

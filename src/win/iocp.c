@@ -44,6 +44,8 @@ typedef struct iocp {
     pl__proactor proactor;
     HANDLE port;
     uint64_t in_flight;    /* completions whose packet is to come */
+    pl__list cancelled;    /* those that ended by a cancel, without a packet; the next poll tells */
+    pl__foreign foreign;
     pl__worker_pool *pool; /* NULL until the first job */
     pl__atomic_u32 wake;
 } iocp;
@@ -62,6 +64,10 @@ static const verb verbs[PL__OPERATION_KINDS] = {
 #undef VERB_SYSTEM
 #undef VERB_WORKER
 };
+
+/* Of the kinds that CancelIoEx does not end. */
+static bool (*const cancels[PL__OPERATION_KINDS])(pl__completion *completion, pl__packet *packet) = {
+    [PL__POLL] = pl__cancel_poll, [PL__WAIT] = pl__cancel_wait};
 
 static iocp *iocp_of(pl__proactor *proactor)
 {
@@ -97,6 +103,10 @@ static int iocp_create(pl__proactor **proactor, const pl__proactor_options *opti
         return result;
     }
     self->proactor.type = &pl__iocp;
+    pl__list_init(&self->cancelled);
+    pl__list_init(&self->foreign.waits);
+    self->foreign.port = self->port;
+    self->foreign.key = KEY_REQUEST;
     *proactor = &self->proactor;
     return PL_OK;
 }
@@ -104,7 +114,8 @@ static int iocp_create(pl__proactor **proactor, const pl__proactor_options *opti
 static void iocp_destroy(pl__proactor *proactor)
 {
     iocp *self = iocp_of(proactor);
-    PL__CHECK(self->in_flight == 0);
+    PL__CHECK(self->in_flight == 0 && pl__list_is_empty(&self->cancelled));
+    pl__poll_end(&self->foreign);
     pl__interrupt_unwatch(proactor);
     if (self->pool)
         pl__worker_pool_destroy(self->pool);
@@ -198,13 +209,21 @@ static int iocp_submit(pl__proactor *proactor, pl__completion *completion)
     PL__CHECK(completion->state == PL__IDLE);
     if (pl__kind_is_worker(completion->kind))
         return submit_job(self, completion);
-    PL__CHECK(completion->handle->attached && completion->handle->object != PL__NO_OBJECT);
-    *packet = (pl__packet){.accepted = INVALID_SOCKET};
+    PL__CHECK(!completion->handle || (completion->handle->attached && completion->handle->object != PL__NO_OBJECT));
+    *packet = (pl__packet){.accepted = INVALID_SOCKET, .foreign = &self->foreign};
     if (!begin(completion, packet))
         return pl__completion_finish_now(completion, packet->result, packet->result < 0 ? packet->system_error : 0);
     pl__completion_submitted(completion);
     self->in_flight++;
     return PL__SUBMIT_PENDING;
+}
+
+static void end_cancelled(iocp *self, pl__completion *completion)
+{
+    PL__CHECK(self->in_flight > 0);
+    self->in_flight--;
+    pl__completion_finish(completion, PL_ECANCELED, 0);
+    pl__list_push_back(&self->cancelled, &completion->node);
 }
 
 static void iocp_cancel(pl__proactor *proactor, pl__completion *completion)
@@ -214,6 +233,11 @@ static void iocp_cancel(pl__proactor *proactor, pl__completion *completion)
         return;
     }
     pl__completion_cancelling(completion);
+    if (cancels[completion->kind]) {
+        if (cancels[completion->kind](completion, packet_of(completion)))
+            end_cancelled(iocp_of(proactor), completion);
+        return;
+    }
     (void)CancelIoEx((HANDLE)completion->handle->object, &packet_of(completion)->overlapped);
 }
 
@@ -226,6 +250,8 @@ static void iocp_flush(pl__proactor *proactor)
 static int iocp_control(pl__proactor *proactor, pl__request *request)
 {
     request->system_error = 0;
+    if (request->kind == PL__REQUEST_WATCH_OPEN || request->kind == PL__REQUEST_WATCH_CLOSE)
+        return pl__watch_control(request);
     if (request->kind != PL__REQUEST_INTERRUPT_WATCH)
         return pl__socket_control(request);
     if (request->value)
@@ -324,15 +350,23 @@ static DWORD milliseconds_until(int64_t deadline)
     return (DWORD)((deadline - now + millisecond - 1) / millisecond);
 }
 
+static void take_lost_waits(iocp *self, pl__list *finished)
+{
+    for (OVERLAPPED *lost; (lost = pl__wait_take_lost(&self->foreign));)
+        take_packet(self, lost, finished);
+}
+
 static void iocp_poll(pl__proactor *proactor, int64_t deadline, pl__list *finished)
 {
     iocp *self = iocp_of(proactor);
     DWORD milliseconds;
     bool woken;
+    pl__list_move_all(&self->cancelled, finished);
     if (self->pool)
         pl__worker_pool_collect(self->pool, finished); /* jobs that were cancelled end without a wake */
     do {
         woken = take_lost_wake(self);
+        take_lost_waits(self, finished);
         milliseconds = woken || !pl__list_is_empty(finished) ? 0 : milliseconds_until(deadline);
         woken |= take_packets(self, milliseconds, finished);
         if (self->pool)

@@ -38,6 +38,12 @@
 #if defined(__WINE_WINBASE_H)
 NTSYSAPI USHORT WINAPI RtlCaptureStackBackTrace(ULONG, ULONG, PVOID *, PULONG);
 #endif
+#if !defined(SIO_BASE_HANDLE)
+#define SIO_BASE_HANDLE 0x48000022
+#endif
+#if !defined(SIO_BSP_HANDLE_POLL)
+#define SIO_BSP_HANDLE_POLL 0x4800001D
+#endif
 #if !defined(IsReparseTagNameSurrogate)
 #define IsReparseTagNameSurrogate(tag) (((tag)&0x20000000) != 0)
 #endif
@@ -53,8 +59,33 @@ typedef struct _TCP_INITIAL_RTO_PARAMETERS {
 #define TCP_INITIAL_RTO_NO_SYN_RETRANSMISSIONS (UINT8_MAX - 1)
 #endif
 
+struct _OBJECT_ATTRIBUTES;
+typedef LONG NTAPI pl__create_packet_fn(HANDLE *packet, ACCESS_MASK access, struct _OBJECT_ATTRIBUTES *attributes);
+typedef LONG NTAPI pl__associate_packet_fn(HANDLE packet, HANDLE port, HANDLE object, void *key, void *context,
+                                           LONG status, ULONG_PTR information, BOOLEAN *signalled_already);
+typedef LONG NTAPI pl__cancel_packet_fn(HANDLE packet, BOOLEAN remove_signalled);
+
+/* The kernel's wait completion packets; NULL: it has none. */
+typedef struct pl__wait_packets {
+    bool looked;
+    pl__create_packet_fn *create;
+    pl__associate_packet_fn *associate;
+    pl__cancel_packet_fn *cancel;
+} pl__wait_packets;
+
+/* What waiting for other people's objects needs of a proactor: poll.c, wait.c. */
+typedef struct pl__foreign {
+    HANDLE port;
+    uintptr_t key; /* of the packets of requests */
+    HANDLE afd;    /* to ask the sockets' driver by; NULL: not opened yet */
+    pl__wait_packets packets;
+    pl__list waits;      /* the WAIT completions under way */
+    pl__atomic_u32 lost; /* of them, those whose packet could not be posted */
+} pl__foreign;
+
 typedef struct pl__packet {
     OVERLAPPED overlapped;
+    pl__foreign *foreign; /* of the proactor that has the completion */
     int64_t result;       /* of a request that ended at once */
     SOCKET accepted;      /* ACCEPT: the socket that is being made */
     int32_t system_error; /* behind a negative result */
@@ -89,6 +120,17 @@ PL__OPERATIONS(PL__DECLARE_VERB)
 #undef PL__DECLARE_VERB_SYSTEM
 #undef PL__DECLARE_VERB_WORKER
 
+/* For kinds that CancelIoEx does not end. True: no packet will come, and nothing has happened. */
+bool pl__cancel_poll(pl__completion *completion, pl__packet *packet);
+bool pl__cancel_wait(pl__completion *completion, pl__packet *packet);
+
+/* poll.c */
+int pl__watch_control(pl__request *request); /* the WATCH_ requests */
+void pl__poll_end(pl__foreign *foreign);     /* with nothing under way */
+
+/* wait.c: the next of the waits whose packet was lost; it counts as come. NULL: there is none. */
+OVERLAPPED *pl__wait_take_lost(pl__foreign *foreign);
+
 /* iocp.c */
 extern const pl__proactor_class pl__iocp;
 
@@ -106,7 +148,7 @@ int pl__address_to_system(const pl_address *address, SOCKADDR_INET *system); /* 
 void pl__address_from_system(pl_address *address, const SOCKADDR *system);
 
 /* interrupt.c */
-int pl__interrupt_install(void); /* the console handler, which stays */
+int pl__interrupt_install(void);                    /* the console handler, which stays */
 int pl__interrupt_watch(pl__proactor *proactor);    /* PL_EBUSY: another proactor watches */
 void pl__interrupt_unwatch(pl__proactor *proactor); /* no matter whether it watches */
 
