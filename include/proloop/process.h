@@ -176,8 +176,8 @@ PL_API int pl_process_terminate(pl_process *process);
 /** Ends it at once: SIGKILL, TerminateProcess. @return likewise. */
 PL_API int pl_process_kill(pl_process *process);
 
-/** Ends it and all that it has started, also after its own end. @return likewise; PL_ESTATE: there is nothing left of it, or
- *  it was spawned without kill_tree. */
+/** Ends it and all that it has started, also after its own end. @return likewise; PL_ESTATE: it was spawned without
+ *  kill_tree. */
 PL_API int pl_process_kill_tree(pl_process *process);
 
 /** Sends a signal by its number. Windows: 9 is pl_process_kill, 15 pl_process_terminate, 21 is Ctrl-Break for a process
