@@ -756,14 +756,20 @@ static int exchange_start(exchange *x, const void *data, size_t size)
     return rc;
 }
 
-static size_t add_pending(pl_awaited *items, size_t count, pl_op *op)
+/* It was started, and its result has not been taken. */
+static bool is_under_way(pl_op *op)
 {
-    if (pl_op_is_pending(op))
+    return pl_op_is_pending(op) || pl_op_result(op) != PL_ESTATE;
+}
+
+static size_t add_awaited(pl_awaited *items, size_t count, pl_op *op)
+{
+    if (is_under_way(op))
         items[count++] = (pl_awaited){.future = pl_op_future(op)};
     return count;
 }
 
-/* One of the three that is done is taken, and what is to follow it started. `op` done twice is not: its op is zeroed. */
+/* If it is done its result is taken, and what is to follow it started. A zeroed operation has no result. */
 static int64_t step(exchange *x, pl_op *op, intake *in)
 {
     int64_t result = pl_op_result(op);
@@ -792,9 +798,9 @@ static int64_t exchange_run(exchange *x)
     int64_t result = PL_OK;
     while ((result = exchange_step(x)) == PL_OK) {
         pl_awaited items[3];
-        size_t count = add_pending(items, 0, &x->write);
-        count = add_pending(items, count, &x->output.op);
-        count = add_pending(items, count, &x->error.op);
+        size_t count = add_awaited(items, 0, &x->write);
+        count = add_awaited(items, count, &x->output.op);
+        count = add_awaited(items, count, &x->error.op);
         if (count == 0)
             return PL_OK;
         result = pl_wait(items, count, PL_FIRST_COMPLETED, PL_FOREVER);
@@ -807,11 +813,11 @@ static int64_t exchange_run(exchange *x)
 /* Ends what is under way. What came in spite of that is kept. */
 static void exchange_finish(exchange *x)
 {
-    if (pl_op_is_pending(&x->write))
+    if (is_under_way(&x->write))
         (void)input_take(x, pl_op_finish(&x->write));
-    if (pl_op_is_pending(&x->output.op))
+    if (is_under_way(&x->output.op))
         (void)intake_take(&x->output, pl_op_finish(&x->output.op));
-    if (pl_op_is_pending(&x->error.op))
+    if (is_under_way(&x->error.op))
         (void)intake_take(&x->error, pl_op_finish(&x->error.op));
 }
 
