@@ -7,7 +7,7 @@
  * A closed process that still runs keeps its struct and its completion until it ends, so that it is collected; the end of
  * the loop cuts that short. References: the owner's, users', one for the completion, one per wait.
  */
-#include "process.h"
+#include "subprocess.h"
 
 #include <string.h>
 

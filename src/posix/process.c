@@ -8,7 +8,7 @@
  * The end is told by a pidfd. Where there is none a thread waits for that one child, without collecting it, and closes a
  * pipe. Collecting is done by the loop alone, so that the child's number is its own until then.
  */
-#include "../process.h"
+#include "../subprocess.h"
 
 #include <errno.h>
 #include <fcntl.h>

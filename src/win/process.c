@@ -14,7 +14,7 @@
 #include <string.h>
 
 #include "../allocator.h"
-#include "../process.h"
+#include "../subprocess.h"
 
 enum {
     PATH_LENGTH_MAX = 32767, /* of the system; a command line is no longer either */

@@ -1,4 +1,4 @@
-/* Child processes, from the inside: how process.c and the systems divide the work.
+/* Child processes, from the inside (process.h would stand before a header of Windows): how process.c and the systems divide the work.
  *
  * A spawn is a job (worker_pool.h) with all its parameters in one block of memory. What must be read of the program at the
  * time of the call, or may be refused, is prepared on the caller's thread; the system's calls are made by whoever runs it:
@@ -6,8 +6,8 @@
  * wait, and are for one thread at a time: nobody else collects the child, so its number stays its own until
  * pl__subprocess_collect or pl__subprocess_close.
  */
-#ifndef PROLOOP_SRC_PROCESS_H
-#define PROLOOP_SRC_PROCESS_H
+#ifndef PROLOOP_SRC_SUBPROCESS_H
+#define PROLOOP_SRC_SUBPROCESS_H
 
 #include <proloop/process.h>
 
