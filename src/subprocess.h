@@ -1,9 +1,10 @@
-/* Child processes, from the inside (process.h would stand before a header of Windows): how process.c and the systems divide the work.
+/* Child processes, from the inside: how process.c and the systems divide the work. (A process.h of ours would hide the one
+ * of Windows.)
  *
  * A spawn is a job (worker_pool.h) with all its parameters in one block of memory. What must be read of the program at the
  * time of the call, or may be refused, is prepared on the caller's thread; the system's calls are made by whoever runs it:
- * a worker, or a thread of the process pool. What it yields is a pl__subprocess, which the functions below work on. They do not
- * wait, and are for one thread at a time: nobody else collects the child, so its number stays its own until
+ * a worker, or a thread of the process pool. What it yields is a pl__subprocess, which the functions below work on. They do
+ * not wait, and are for one thread at a time: nobody else collects the child, so its number stays its own until
  * pl__subprocess_collect or pl__subprocess_close.
  */
 #ifndef PROLOOP_SRC_SUBPROCESS_H
@@ -16,7 +17,8 @@
 
 /* A running child, or one that has ended. */
 typedef struct pl__subprocess {
-    uintptr_t object; /* Windows: the process's HANDLE; Unix: a descriptor that becomes readable when it has ended */
+    uintptr_t object; /* Windows: the process's HANDLE; Unix: a descriptor that becomes readable when it has ended, or
+                         PL__NO_OBJECT */
     uintptr_t job;    /* Windows: the job object's HANDLE; 0: none */
     uint64_t id;
     uint8_t wait; /* the kind of completion that tells its end: of `object` */
@@ -51,6 +53,7 @@ typedef struct pl__spawn {
     bool kill_tree;
     bool kill_on_close;
     bool blocks_interrupts; /* Unix: SIGINT stays blocked until the child is ready for it */
+    bool unwatched;         /* Unix: nothing tells its end, who made it asks for it */
     void *prepared;         /* the system's own */
     size_t prepared_size;
     pl__subprocess child; /* the result */

@@ -60,8 +60,8 @@ typedef struct pl_process_options {
     size_t size;            /* sizeof(pl_process_options) */
     const char *executable; /* the file to run; NULL: the one that argv[0] names. A name without a slash is searched in the
                                PATH of this program; others are seen from its current folder. Windows: never searched in
-                               the current folder or by relative parts of PATH, in the system's folder last; a name
-                               without .exe or .com gets one. PL_ENOTSUP: a batch file, as its arguments cannot be quoted
+                               the current folder or by relative parts of PATH, in the system's folder last; .com
+                               and .exe are tried too. PL_ENOTSUP: a batch file, as its arguments cannot be quoted
                                in a safe way: run cmd.exe yourself */
     const char *folder;     /* where it begins; NULL: this program's current folder */
     const char *const *environment; /* "NAME=value" ..., NULL at the end: all of its environment; NULL: this program's.

@@ -571,8 +571,9 @@ int64_t pl__spawn_now(pl__spawn *spawn, int32_t *system_error)
         *system_error = error;
         return pl__error_from_errno(error);
     }
-    spawn->child = (pl__subprocess){.id = (uint64_t)id, .wait = PL__POLL, .group = spawn->kill_tree};
-    int rc = open_end(&spawn->child, system_error);
+    spawn->child =
+        (pl__subprocess){.object = PL__NO_OBJECT, .id = (uint64_t)id, .wait = PL__POLL, .group = spawn->kill_tree};
+    int rc = spawn->unwatched ? PL_OK : open_end(&spawn->child, system_error);
     if (rc < 0) { /* a child that nobody could wait for */
         (void)kill(id, SIGKILL);
         collect_now(id);
@@ -675,6 +676,7 @@ void pl__subprocess_close(pl__subprocess *child)
         if (rc == 0 && end.si_pid == 0)
             (void)begin_vigil((pid_t)child->id, -1); /* without one it is collected when this program has ended */
     }
-    (void)close((int)child->object);
-    *child = (pl__subprocess){.collected = true};
+    if (child->object != PL__NO_OBJECT)
+        (void)close((int)child->object);
+    *child = (pl__subprocess){.object = PL__NO_OBJECT, .collected = true};
 }

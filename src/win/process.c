@@ -385,14 +385,11 @@ static bool is_missing(DWORD error)
     return error == ERROR_FILE_NOT_FOUND || error == ERROR_PATH_NOT_FOUND;
 }
 
-/* The path itself, or with what programs end with. One that has that already is taken as it is. */
-static DWORD try_extensions(wide *path, wide *full)
+static DWORD try_endings(wide *path, wide *full)
 {
     static const WCHAR *const endings[] = {L".com", L".exe"};
     size_t length = path->length;
     DWORD error = ERROR_FILE_NOT_FOUND;
-    if (path->error || is_program_name(path->text) || is_batch_file(path->text))
-        return path->error ? path->error : try_path(path->text, full);
     for (size_t i = 0; i < PL__COUNT_OF(endings) && is_missing(error); i++) {
         path->length = length;
         wide_add(path, endings[i], wcslen(endings[i]));
@@ -400,7 +397,19 @@ static DWORD try_extensions(wide *path, wide *full)
     }
     path->length = length;
     path->text[length] = 0;
-    return is_missing(error) ? try_path(path->text, full) : error;
+    return error;
+}
+
+/* A name with an ending is first taken as it is, one without last. */
+static DWORD try_extensions(wide *path, wide *full)
+{
+    if (path->error)
+        return path->error;
+    bool has_ending = *extension_of(path->text) != 0;
+    DWORD error = has_ending ? try_path(path->text, full) : try_endings(path, full);
+    if (!is_missing(error) || is_program_name(path->text) || is_batch_file(path->text))
+        return error;
+    return has_ending ? try_endings(path, full) : try_path(path->text, full);
 }
 
 static DWORD try_folder(const WCHAR *folder, size_t length, const wide *name, wide *full)
