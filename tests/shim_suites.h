@@ -2,6 +2,7 @@
 X(shim_echo)
 X(shim_file)
 X(shim_listener)
+X(shim_process)
 X(shim_process_pool)
 X(shim_resolver)
 X(shim_transfer)

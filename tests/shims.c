@@ -22,7 +22,7 @@ static struct {
 const char *shim_name(shim kind)
 {
     static const char *const names[SHIM_KINDS] = {"open",    "stat",    "path", "read",   "list", "close", "send file",
-                                                  "resolve", "receive", "send", "accept", "wait", "start"};
+                                                  "resolve", "receive", "send", "accept", "wait", "start", "spawn", "pidfd"};
     return names[kind];
 }
 

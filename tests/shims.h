@@ -25,6 +25,8 @@ typedef enum shim {
     SHIM_ACCEPT, /* the call that needs a new handle for a connection */
     SHIM_WAIT,
     SHIM_START, /* the call that makes the pipes to a child */
+    SHIM_SPAWN, /* those that make a child: fork; CreateProcess, and what puts it into its job */
+    SHIM_PIDFD, /* the system's way to wait for a child, where it has one */
     SHIM_KINDS
 } shim;
 
@@ -50,7 +52,8 @@ typedef enum shim_fault {
     SHIM_NOT_READY,   /* and an edge will come */
     SHIM_NO_HANDLES,
     SHIM_NO_MEMORY,
-    SHIM_PEER_LEFT /* before it was accepted */
+    SHIM_PEER_LEFT, /* before it was accepted */
+    SHIM_NOT_THERE  /* the system has no such call */
 } shim_fault;
 
 /* Asked before each call that has faults; on workers, too. */

@@ -32,13 +32,18 @@ bool shim_can(shim kind, shim_fault fault)
 {
     switch (fault) {
     case SHIM_AS_IS:
-    case SHIM_INTERRUPTED:
         return true;
+    case SHIM_INTERRUPTED:
+        return kind != SHIM_SPAWN && kind != SHIM_PIDFD;
     case SHIM_SHORT:
     case SHIM_NOT_READY:
         return kind == SHIM_RECEIVE || kind == SHIM_SEND || kind == SHIM_SEND_FILE;
     case SHIM_NO_HANDLES:
-        return kind == SHIM_ACCEPT || kind == SHIM_START;
+        return kind == SHIM_ACCEPT || kind == SHIM_START || kind == SHIM_PIDFD;
+    case SHIM_NO_MEMORY:
+        return kind == SHIM_ACCEPT || kind == SHIM_SPAWN;
+    case SHIM_NOT_THERE:
+        return kind == SHIM_PIDFD;
     default:
         return kind == SHIM_ACCEPT;
     }
@@ -188,6 +193,9 @@ static bool fails(shim kind, int descriptor, size_t *size)
     case SHIM_PEER_LEFT:
         errno = ECONNABORTED;
         return true;
+    case SHIM_NOT_THERE:
+        errno = ENOSYS;
+        return true;
     default:
         return false;
     }
@@ -247,6 +255,22 @@ SHIM_OF(int, socketpair, int family, int type, int protocol, int pair[2])
     return fails(SHIM_START, -1, NULL) ? -1 : __real_socketpair(family, type, protocol, pair);
 }
 
+SHIM_OF(int, pipe2, int pair[2], int flags)
+{
+    shim_called(SHIM_START);
+    return fails(SHIM_START, -1, NULL) ? -1 : __real_pipe2(pair, flags);
+}
+
+/* The process itself is as good as a place for it: a vfork cannot be passed on by a function that returns. */
+pid_t __real_vfork(void);
+pid_t __wrap_vfork(void);
+
+pid_t __wrap_vfork(void)
+{
+    shim_called(SHIM_SPAWN);
+    return fails(SHIM_SPAWN, -1, NULL) ? -1 : fork();
+}
+
 SHIM_OF(int, epoll_wait, int epoll, struct epoll_event *events, int size, int milliseconds)
 {
     shim_called(SHIM_WAIT);
@@ -266,6 +290,13 @@ long __wrap_syscall(long number, ...)
     for (i = 0; i < 6; i++)
         arguments[i] = va_arg(list, long);
     va_end(list);
+#if defined(SYS_pidfd_open)
+    if (number == SYS_pidfd_open) {
+        shim_called(SHIM_PIDFD);
+        if (fails(SHIM_PIDFD, -1, NULL))
+            return -1;
+    }
+#endif
 #if defined(SYS_epoll_pwait2)
     if (number == SYS_epoll_pwait2) {
         shim_called(SHIM_WAIT);
