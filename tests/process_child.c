@@ -444,6 +444,12 @@ static void act(const char *mode, char **rest)
         if (pl_run(start_grandchild, NULL, NULL) < 0)
             leave(103);
         wait_for_end_of_input();
+    } else if (strcmp(mode, "lingering family") == 0) {
+        if (pl_run(start_grandchild, NULL, NULL) < 0)
+            leave(103);
+        (void)fputs("ready\n", stdout);
+        (void)fflush(stdout);
+        linger();
     } else if (strcmp(mode, "linger") == 0) {
         linger();
     } else if (strcmp(mode, "handles") == 0) {

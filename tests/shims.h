@@ -72,6 +72,14 @@ void shims_release(shim kind);
 /* How many wait now. */
 int shims_held(shim kind);
 
+/* --- What the last child was made with, on Windows --- */
+
+/* How many handles it was given; -1: any. */
+int shims_inherited(void);
+
+/* The flags of CreateProcess. */
+uint32_t shims_spawn_flags(void);
+
 /* --- Names --- */
 
 /* The name's addresses, in text form and in this order; NULL: no such name any more. */

@@ -307,6 +307,16 @@ long __wrap_syscall(long number, ...)
     return __real_syscall(number, arguments[0], arguments[1], arguments[2], arguments[3], arguments[4], arguments[5]);
 }
 
+int shims_inherited(void)
+{
+    return -1;
+}
+
+uint32_t shims_spawn_flags(void)
+{
+    return 0;
+}
+
 /* --- Names --- */
 
 static struct {

@@ -130,12 +130,35 @@ static bool spawn_fails(void)
     }
 }
 
+static int inherited_handles;
+static DWORD spawn_flags;
+
+int shims_inherited(void)
+{
+    return inherited_handles;
+}
+
+uint32_t shims_spawn_flags(void)
+{
+    return spawn_flags;
+}
+
+SHIM_OF(WINBOOL, UpdateProcThreadAttribute, LPPROC_THREAD_ATTRIBUTE_LIST list, DWORD flags, DWORD_PTR attribute,
+        PVOID value, SIZE_T size, PVOID previous, PSIZE_T returned)
+{
+    inherited_handles = attribute == 0x00020002 ? (int)(size / sizeof(HANDLE)) : -1; /* the list of handles */
+    return __real___imp_UpdateProcThreadAttribute(list, flags, attribute, value, size, previous, returned);
+}
+
 SHIM_OF(WINBOOL, CreateProcessW, LPCWSTR path, LPWSTR line, LPSECURITY_ATTRIBUTES process, LPSECURITY_ATTRIBUTES thread,
         WINBOOL inherits, DWORD flags, LPVOID environment, LPCWSTR folder, LPSTARTUPINFOW startup,
         LPPROCESS_INFORMATION made)
 {
     if (spawn_fails())
         return FALSE;
+    spawn_flags = flags;
+    if (!inherits || !(flags & EXTENDED_STARTUPINFO_PRESENT))
+        inherited_handles = inherits ? -1 : 0;
     return __real___imp_CreateProcessW(path, line, process, thread, inherits, flags, environment, folder, startup, made);
 }
 
