@@ -501,8 +501,7 @@ static void watch(pl_process *process)
 {
     if (process->ended || process->exit.state != PL__IDLE || pl__timer_is_running(&process->retry))
         return;
-    process->exit =
-        (pl__completion){.kind = process->child.wait, .deliver = exit_delivered};
+    process->exit = (pl__completion){.kind = process->child.wait, .deliver = exit_delivered};
     if (process->child.wait == PL__POLL) {
         process->exit.as.poll.object = process->child.object;
         process->exit.as.poll.events = PL_POLL_READABLE;
@@ -784,7 +783,8 @@ static int64_t step(exchange *x, pl_op *op, intake *in)
 
 static int64_t exchange_step(exchange *x)
 {
-    int64_t results[3] = {step(x, &x->write, NULL), step(x, &x->output.op, &x->output), step(x, &x->error.op, &x->error)};
+    int64_t results[3] = {step(x, &x->write, NULL), step(x, &x->output.op, &x->output),
+                          step(x, &x->error.op, &x->error)};
     for (int i = 0; i < 3; i++) {
         if (results[i] < 0)
             return results[i];
@@ -835,8 +835,8 @@ static int64_t exchange_all(exchange *x, const void *input, size_t size, pl_proc
     pl_process *process = x->process;
     x->input = process->streams[0] ? pl_stream_ref(process->streams[0]) : NULL;
     if (capture) {
-        intake_open(&x->output, process->streams[1], &capture->output, &capture->output_size,
-                    &capture->output_capacity, capture->limit);
+        intake_open(&x->output, process->streams[1], &capture->output, &capture->output_size, &capture->output_capacity,
+                    capture->limit);
         intake_open(&x->error, process->streams[2], &capture->error, &capture->error_size, &capture->error_capacity,
                     capture->limit);
     } else {

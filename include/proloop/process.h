@@ -34,7 +34,8 @@ typedef struct pl_process pl_process;
 
 /** What one of the child's standard handles is. */
 enum pl_stdio_kind {
-    PL_STDIO_DEFAULT = 0, /* inherited; by pl_process_run: standard input nothing, or a pipe if there is input, the others
+    PL_STDIO_DEFAULT =
+        0, /* inherited; by pl_process_run: standard input nothing, or a pipe if there is input, the others
                              pipes */
     PL_STDIO_INHERIT = 1, /* this program's own; nothing, if it has none */
     PL_STDIO_NULL = 2,    /* nothing: /dev/null, NUL */
@@ -42,9 +43,10 @@ enum pl_stdio_kind {
     PL_STDIO_PATH = 4,    /* the file of that path: input reads it, output makes it, or makes it empty */
     PL_STDIO_APPEND = 5,  /* the same, but output goes behind what is there */
     PL_STDIO_FILE = 6,    /* an open file, from its beginning */
-    PL_STDIO_HANDLE = 7,  /* a descriptor, or on Windows a HANDLE, of the program, which stays its own. It must be one that
+    PL_STDIO_HANDLE =
+        7, /* a descriptor, or on Windows a HANDLE, of the program, which stays its own. It must be one that
                              the child can use: on Windows not overlapped, on Unix as a rule not non-blocking */
-    PL_STDIO_OUTPUT = 8   /* of standard error: the same as standard output */
+    PL_STDIO_OUTPUT = 8 /* of standard error: the same as standard output */
 };
 
 /** One of the three. Zeroed: the default. */
@@ -57,13 +59,14 @@ typedef struct pl_stdio {
 } pl_stdio;
 
 typedef struct pl_process_options {
-    size_t size;            /* sizeof(pl_process_options) */
-    const char *executable; /* the file to run; NULL: the one that argv[0] names. A name without a slash is searched in the
+    size_t size; /* sizeof(pl_process_options) */
+    const char
+        *executable;    /* the file to run; NULL: the one that argv[0] names. A name without a slash is searched in the
                                PATH of this program; others are seen from its current folder. Windows: never searched in
                                the current folder or by relative parts of PATH, in the system's folder last; .com
                                and .exe are tried too. PL_ENOTSUP: a batch file, as its arguments cannot be quoted
                                in a safe way: run cmd.exe yourself */
-    const char *folder;     /* where it begins; NULL: this program's current folder */
+    const char *folder; /* where it begins; NULL: this program's current folder */
     const char *const *environment; /* "NAME=value" ..., NULL at the end: all of its environment; NULL: this program's.
                                        On Windows SystemRoot is added, without which little works */
     const char *const *changes;     /* on top of that: "NAME=value" sets, "NAME" removes; NULL at the end; NULL: none */
@@ -81,9 +84,9 @@ typedef struct pl_process_options {
 
 /** How a process ended. */
 typedef struct pl_process_result {
-    uint32_t exit_code;      /* Windows: all 32 bits; Unix: 0 to 255, or 0 after a signal */
-    int signal;              /* Unix: the signal that ended it; else 0 */
-    int core_dumped;         /* nonzero: the system wrote its memory to a file */
+    uint32_t exit_code; /* Windows: all 32 bits; Unix: 0 to 255, or 0 after a signal */
+    int signal;         /* Unix: the signal that ended it; else 0 */
+    int core_dumped;    /* nonzero: the system wrote its memory to a file */
     int reserved;
     pl_duration user_time;   /* of the processor; -1: not known */
     pl_duration system_time; /* likewise */
@@ -166,8 +169,8 @@ PL_API void pl_process_capture_free(pl_process_capture *capture);
  *  @param options  NULL: defaults; see PL_STDIO_DEFAULT
  *  @param capture  may be NULL: what it writes is read and dropped
  *  @return as pl_process_spawn and pl_process_communicate.   Python: subprocess.run. */
-PL_API int64_t pl_process_run(const char *const *argv, const pl_process_options *options, const void *input, size_t size,
-                              pl_process_capture *capture);
+PL_API int64_t pl_process_run(const char *const *argv, const pl_process_options *options, const void *input,
+                              size_t size, pl_process_capture *capture);
 
 /** Asks it to end: SIGTERM; on Windows the same as pl_process_kill, with exit code 1. Never signals another process that
  *  has come to the same number. @return PL_OK; PL_ESTATE: it has ended; PL_EACCES, PL_ECLOSED, PL_EINVAL. */

@@ -201,7 +201,8 @@ static int find_program(const pl__spawn *spawn, char *path)
 typedef struct birth {
     const pl__spawn *spawn;
     const char *path;
-    int sources[FIRST_OF_OURS]; /* what is to become the descriptors 0, 1 ...; all are above those. -1: stays as it is */
+    int sources
+        [FIRST_OF_OURS]; /* what is to become the descriptors 0, 1 ...; all are above those. -1: stays as it is */
     int count;
     int status; /* where the child writes an errno */
     int limit;  /* above all descriptors there may be, where they are looked for one by one */

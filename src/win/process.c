@@ -200,8 +200,7 @@ static void set_entry(environment *e, const WCHAR *entry)
     remove_entry(e, entry);
     if (e->count == e->capacity) {
         size_t capacity = e->capacity ? e->capacity * 2 : 64;
-        WCHAR **entries =
-            pl__reallocate(e->entries, e->capacity * sizeof *entries, capacity * sizeof *entries);
+        WCHAR **entries = pl__reallocate(e->entries, e->capacity * sizeof *entries, capacity * sizeof *entries);
         if (!entries) {
             e->error = ERROR_NOT_ENOUGH_MEMORY;
             return;
