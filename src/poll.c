@@ -4,6 +4,7 @@
 #include "loop.h"
 #include "op.h"
 #include "task.h"
+#include "watcher.h"
 
 enum { POLL_EVENTS = PL_POLL_READABLE | PL_POLL_WRITABLE | PL_POLL_PRIORITY | PL_POLL_HANGUP };
 
@@ -57,16 +58,9 @@ int64_t pl_poll_fd(pl_socket object, int events, int *happened)
 
 static const pl__op_type wait_type = {.name = "wait for a handle", .cancel = pl__op_cancel_completion};
 
-/* NULL, and the small negative numbers that stand for the process and the thread that ask. */
-static bool is_pseudo_handle(const void *handle)
-{
-    intptr_t value = (intptr_t)handle;
-    return value <= 0 && value > -16;
-}
-
 int pl_wait_handle_start(pl_op *op, void *handle)
 {
-    if (!op || is_pseudo_handle(handle))
+    if (!op || pl__is_pseudo_handle(handle))
         return PL_EINVAL;
     pl_loop *loop = pl_loop_running();
     int checked = loop ? pl__op_check(op, loop) : PL_ENOLOOP;

@@ -34,7 +34,7 @@ int64_t foreign_send(pl_socket object, const void *data, size_t size);
 int64_t foreign_receive(pl_socket object, void *data, size_t size);
 bool foreign_send_urgent(pl_socket object);
 
-void foreign_small_buffers(pl_socket object);
+void foreign_small_send_buffer(pl_socket object);
 void foreign_end(pl_socket object);   /* sends no more */
 void foreign_reset(pl_socket object); /* closes it, and the connection is reset */
 void foreign_close(pl_socket object);

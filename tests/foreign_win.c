@@ -109,11 +109,10 @@ bool foreign_send_urgent(pl_socket object)
     return send((SOCKET)object, "!", 1, MSG_OOB) == 1;
 }
 
-void foreign_small_buffers(pl_socket object)
+void foreign_small_send_buffer(pl_socket object)
 {
     int size = 4096;
     CHECK_EQ_INT(setsockopt((SOCKET)object, SOL_SOCKET, SO_SNDBUF, (char *)&size, sizeof size), 0);
-    CHECK_EQ_INT(setsockopt((SOCKET)object, SOL_SOCKET, SO_RCVBUF, (char *)&size, sizeof size), 0);
 }
 
 void foreign_end(pl_socket object)

@@ -1,8 +1,12 @@
 /* The suites of proloop_shim_tests: X(noun) stands for noun_suite in noun_test.c. */
+X(shim_away)
 X(shim_echo)
 X(shim_file)
 X(shim_listener)
+X(shim_pipe)
+X(shim_poll)
 X(shim_process)
 X(shim_process_pool)
 X(shim_resolver)
 X(shim_transfer)
+X(shim_udp)

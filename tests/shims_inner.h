@@ -12,4 +12,13 @@ void shim_called(shim kind);
 /* What the case wants of this call. `limit` is set for SHIM_SHORT. */
 shim_fault shim_fault_of(shim kind, size_t *limit);
 
+/* Of Unix: whether this registration is to fail (shims_foreign.h); errno says how. */
+bool foreign_register_fails(void);
+
+/* Unix: the descriptor is reported ready anew by its selector, as if something had come. */
+void shim_make_edge(int descriptor);
+
+/* A pipe is made, for a child perhaps: whether that is to fail for want of handles. */
+bool shim_makes_no_pipe(void);
+
 #endif

@@ -3,12 +3,14 @@
 #ifndef PROLOOP_H
 #define PROLOOP_H
 
+#include <proloop/address.h>
 #include <proloop/base.h>
 #include <proloop/channel.h>
 #include <proloop/closer.h>
 #include <proloop/context.h>
 #include <proloop/coro.h>
 #include <proloop/debug.h>
+#include <proloop/dns.h>
 #include <proloop/executor.h>
 #include <proloop/file.h>
 #include <proloop/future.h>
@@ -27,5 +29,6 @@
 #include <proloop/stream.h>
 #include <proloop/sync.h>
 #include <proloop/task.h>
+#include <proloop/udp.h>
 
 #endif

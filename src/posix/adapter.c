@@ -33,8 +33,10 @@
 #include "interrupt.h"
 #include "pipe.h"
 #include "poll.h"
+#include "relay.h"
 #include "selector.h"
 #include "tcp.h"
+#include "udp.h"
 
 /* In pl__handle.flags, beside enum pl__readiness. */
 enum {
@@ -54,6 +56,7 @@ typedef struct adapter {
     pl__list finished;        /* handed over by the next poll; between polls, those that were cancelled */
     pl__handle *changed[PL__SELECTOR_BATCH];
     pl__atomic_u32 attention;
+    pl__relay *relay; /* of a loop inside a foreign one that does not watch the selector itself; else NULL */
 } adapter;
 
 /* In pl__handle.system. */
@@ -72,7 +75,8 @@ typedef struct file_errand {
     bool running;
 } file_errand;
 
-PL__STATIC_ASSERT(sizeof(queues) <= sizeof((pl__handle *)0)->system, "no room for the queues");
+PL__STATIC_ASSERT(sizeof(queues) + sizeof(pl__pipe_file) <= sizeof((pl__handle *)0)->system,
+                  "no room for the queues and a pipe's file");
 PL__STATIC_ASSERT(sizeof(pl__handle) <= sizeof((pl__completion *)0)->system, "no room for a watch");
 PL__STATIC_ASSERT(sizeof(file_errand) <= sizeof((pl__completion *)0)->system, "no room for the errand");
 
@@ -378,12 +382,21 @@ static bool attempt_send_file(adapter *self, pl__completion *c, outcome *out)
     return false;
 }
 
+/* What a watch should be told: the flags it lacks. The others are set, and mean nothing: a selector that is
+ * level-triggered would tell them at each wait. */
+static uint16_t flags_but(const adapter *self, uint32_t events)
+{
+    if ((events & PL_POLL_HANGUP) && self->selector->type->end_is_readable)
+        events |= PL_POLL_READABLE;
+    return (uint16_t)((events & PL_POLL_READABLE ? 0 : PL__READABLE) | (events & PL_POLL_WRITABLE ? 0 : PL__WRITABLE) |
+                      (events & (PL_POLL_PRIORITY | PL_POLL_HANGUP) ? 0 : PL__HANGUP));
+}
+
 static bool attempt_poll(adapter *self, pl__completion *c, outcome *out)
 {
-    PL__UNUSED(self);
     int happened = pl__poll_now(descriptor_of(c->handle), c->as.poll.events);
     if (happened == 0)
-        clear(c->handle, PL__READABLE | PL__WRITABLE | PL__HANGUP);
+        c->handle->flags = flags_but(self, c->as.poll.events);
     return happened != 0 && ended(out, happened);
 }
 
@@ -400,8 +413,7 @@ static bool begin_poll(adapter *self, pl__completion *c, outcome *out)
     if (rc < 0)
         return ended(out, rc);
     c->handle = own_watch_of(c);
-    c->handle->flags = 0; /* the selector tells at the next wait, if it has become ready since */
-    return false;
+    return false; /* and is tried once more: it may have become ready before the selector knew of it */
 }
 
 static void drop_own_watch(adapter *self, pl__completion *c)
@@ -411,6 +423,25 @@ static void drop_own_watch(adapter *self, pl__completion *c)
         return;
     (void)watch_close(self, &request);
     c->handle = NULL;
+}
+
+/* Each datagram is an edge of its own, and so is each error: that the socket once had one says nothing of the next call. */
+static bool attempt_receive_from(adapter *self, pl__completion *c, outcome *out)
+{
+    PL__UNUSED(self);
+    int64_t count = pl__udp_receive(c);
+    if (count == -EAGAIN)
+        clear(c->handle, PL__READABLE | PL__HANGUP);
+    return count != -EAGAIN && ended(out, count);
+}
+
+static bool attempt_send_to(adapter *self, pl__completion *c, outcome *out)
+{
+    PL__UNUSED(self);
+    int64_t count = pl__udp_send(c);
+    if (count == -EAGAIN)
+        clear(c->handle, PL__WRITABLE);
+    return count != -EAGAIN && ended(out, count);
 }
 
 /* What there is to know of each kind the system has no completion for. */
@@ -425,6 +456,8 @@ static const struct work {
     [PL__SEND] = {NULL, attempt_send, PL__WRITABLE},
     [PL__SEND_FILE] = {begin_send_file, attempt_send_file, PL__WRITABLE},
     [PL__POLL] = {begin_poll, attempt_poll, PL__READABLE | PL__WRITABLE | PL__HANGUP},
+    [PL__RECEIVE_FROM] = {NULL, attempt_receive_from, PL__READABLE | PL__HANGUP},
+    [PL__SEND_TO] = {NULL, attempt_send_to, PL__WRITABLE},
 };
 
 /* --- The life of a completion ------------------------------------------------------------------------------------- */
@@ -457,8 +490,10 @@ static int submit(pl__proactor *proactor, pl__completion *c)
     if (work->begin && work->begin(self, c, &out))
         return pl__completion_finish_now(c, out.result, out.system_error);
     pl__list *queue = queue_of(c);
-    if (pl__list_is_empty(queue) && (c->handle->flags & work->readiness) && work->attempt(self, c, &out))
+    if (pl__list_is_empty(queue) && (c->handle->flags & work->readiness) && work->attempt(self, c, &out)) {
+        drop_own_watch(self, c);
         return pl__completion_finish_now(c, out.result, out.system_error);
+    }
     pl__completion_submitted(c);
     pl__list_push_back(queue, &c->node);
     return PL__SUBMIT_PENDING;
@@ -586,6 +621,49 @@ static void poll(pl__proactor *proactor, int64_t deadline, pl__list *finished)
     pl__list_move_all(&self->finished, finished);
 }
 
+/* --- Inside a foreign loop ------------------------------------------------------------------------------------------ */
+
+static int descriptor(pl__proactor *proactor)
+{
+    adapter *self = adapter_of(proactor);
+    return self->selector->type->descriptor ? self->selector->type->descriptor(self->selector) : PL_ENOTSUP;
+}
+
+static int embed(pl__proactor *proactor, void (*ready)(void *context), void *context)
+{
+    adapter *self = adapter_of(proactor);
+    PL__CHECK(!self->relay);
+    if (!self->selector->type->descriptor)
+        return PL_ENOTSUP;
+    return ready ? pl__relay_start(&self->relay, descriptor(proactor), ready, context) : PL_OK;
+}
+
+/* Somebody waits for the selector from now on: a wake has to show there. */
+static void rest(pl__proactor *proactor)
+{
+    adapter *self = adapter_of(proactor);
+    uint32_t found = AWAKE;
+    if (!pl__atomic_u32_compare_exchange(&self->attention, &found, WAITING) && found == WOKEN)
+        self->selector->type->wake(self->selector);
+    if (self->relay)
+        pl__relay_arm(self->relay);
+}
+
+static void interrupt_relay(void *arg)
+{
+    adapter *self = arg;
+    self->selector->type->wake(self->selector);
+}
+
+static void unembed(pl__proactor *proactor)
+{
+    adapter *self = adapter_of(proactor);
+    if (self->relay)
+        pl__relay_stop(self->relay, interrupt_relay, self);
+    self->relay = NULL;
+    wake(proactor); /* what came since the last poll is looked at by the next one, which so does not wait */
+}
+
 /* --- Requests: 0 or a negated errno ------------------------------------------------------------------------------- */
 
 static int fill(pl__request *request, int descriptor)
@@ -642,16 +720,58 @@ static int handle_close(adapter *self, pl__request *request)
     PL__UNUSED(self);
     pl__handle *handle = request->handle;
     PL__CHECK(handle->object != PL__NO_OBJECT && handle->in_flight == 0 && !handle->attached);
+    if (handle->traits & PL__NAMED)
+        pl__pipe_unlink(handle);
     int rc = close(descriptor_of(handle));
     handle->object = PL__NO_OBJECT;
     PL__CHECK(rc == 0 || errno != EBADF); /* somebody else closed it, and perhaps it was not ours by then */
     return 0;
 }
 
+static int datagram_open(adapter *self, pl__request *request)
+{
+    PL__UNUSED(self);
+    PL__CHECK(request->handle->object == PL__NO_OBJECT);
+    request->handle->family = request->address.family;
+    request->handle->type = PL__DATAGRAM_SOCKET;
+    return fill(request, pl__udp_open(&request->address, request->flags));
+}
+
+static int datagram_connect(adapter *self, pl__request *request)
+{
+    PL__UNUSED(self);
+    return pl__udp_connect(descriptor_of(request->handle), request->handle->family, &request->address);
+}
+
+static int datagram_group(adapter *self, pl__request *request)
+{
+    PL__UNUSED(self);
+    return pl__udp_change_membership(descriptor_of(request->handle), request->membership, request->value != 0);
+}
+
+static int datagram_option(adapter *self, pl__request *request)
+{
+    PL__UNUSED(self);
+    return pl__udp_set_option(descriptor_of(request->handle), request->handle->family, request->option, request->value,
+                              &request->address);
+}
+
 static int pipe_pair(adapter *self, pl__request *request)
 {
     PL__UNUSED(self);
     return pl__pipe_make_pair(request);
+}
+
+static int pipe_listen(adapter *self, pl__request *request)
+{
+    PL__UNUSED(self);
+    return pl__pipe_listen(request);
+}
+
+static int pipe_peer(adapter *self, pl__request *request)
+{
+    PL__UNUSED(self);
+    return pl__pipe_peer(request);
 }
 
 static int interrupt_watch(adapter *self, pl__request *request)
@@ -667,8 +787,11 @@ static int (*const requests[])(adapter *, pl__request *) = {
     [PL__REQUEST_SOCKET_SHUTDOWN] = socket_shutdown, [PL__REQUEST_SOCKET_OPTION] = socket_option,
     [PL__REQUEST_SOCKET_NAME] = socket_name,         [PL__REQUEST_SOCKET_PEER] = socket_peer,
     [PL__REQUEST_HANDLE_CLOSE] = handle_close,       [PL__REQUEST_PIPE_PAIR] = pipe_pair,
-    [PL__REQUEST_WATCH_OPEN] = watch_open,           [PL__REQUEST_WATCH_CLOSE] = watch_close,
-    [PL__REQUEST_INTERRUPT_WATCH] = interrupt_watch,
+    [PL__REQUEST_PIPE_LISTEN] = pipe_listen,         [PL__REQUEST_PIPE_PEER] = pipe_peer,
+    [PL__REQUEST_DATAGRAM_OPEN] = datagram_open,     [PL__REQUEST_DATAGRAM_CONNECT] = datagram_connect,
+    [PL__REQUEST_DATAGRAM_GROUP] = datagram_group,   [PL__REQUEST_DATAGRAM_OPTION] = datagram_option,
+    [PL__REQUEST_INTERRUPT_WATCH] = interrupt_watch, [PL__REQUEST_WATCH_OPEN] = watch_open,
+    [PL__REQUEST_WATCH_CLOSE] = watch_close,
 };
 
 static int control(pl__proactor *proactor, pl__request *request)
@@ -703,16 +826,20 @@ static int control(pl__proactor *proactor, pl__request *request)
         .poll = poll,                                                                                                  \
         .wake = wake,                                                                                                  \
         .control = control,                                                                                            \
+        .embed = embed,                                                                                                \
+        .rest = rest,                                                                                                  \
+        .unembed = unembed,                                                                                            \
+        .descriptor = descriptor,                                                                                      \
     };
 
-#if defined(__linux__)
-DEFINE_PROACTOR(epoll)
-#endif
+PL__SELECTORS(DEFINE_PROACTOR)
+
+#define LIST_PROACTOR(selector) &selector##_proactor,
 
 const pl__proactor_class *const pl__proactors[] = {
-#if defined(__linux__)
-    &epoll_proactor,
-#endif
+    /* clang-format off */
+    PL__SELECTORS(LIST_PROACTOR)
     &pl__simulation,
     NULL,
+    /* clang-format on */
 };

@@ -31,7 +31,7 @@ enum {
     LONGEST_WAIT = 60000 /* milliseconds, then it looks around and waits again */
 };
 
-enum { KEY_REQUEST, KEY_WAKE };
+enum { KEY_REQUEST, KEY_WAKE, KEY_RELAY /* ends its wait, and means nothing */ };
 
 /* Of the wake packet. */
 enum {
@@ -43,9 +43,12 @@ enum {
 typedef struct iocp {
     pl__proactor proactor;
     HANDLE port;
-    uint64_t in_flight;    /* completions whose packet is to come */
-    pl__list cancelled;    /* those that ended by a cancel, without a packet; the next poll tells */
+    uint64_t in_flight; /* completions whose packet is to come */
+    pl__list cancelled; /* those that ended by a cancel, without a packet; the next poll tells */
     pl__foreign foreign;
+    pl__relay *relay; /* of a loop inside a foreign one; else NULL */
+    ULONG left_count; /* packets that the last relay had */
+    OVERLAPPED_ENTRY left[PL__RELAY_PACKETS];
     pl__worker_pool *pool; /* NULL until the first job */
     pl__atomic_u32 wake;
 } iocp;
@@ -53,11 +56,12 @@ typedef struct iocp {
 typedef struct verb {
     bool (*begin)(pl__completion *completion, pl__packet *packet);
     int64_t (*end)(pl__completion *completion, pl__packet *packet, int64_t result);
+    void (*cancel)(pl__completion *completion, pl__packet *packet); /* NULL: CancelIoEx */
 } verb;
 
 static const verb socket_verbs[PL__OPERATION_KINDS] = {
 #define VERB_WORKER(NAME, name)
-#define VERB_SYSTEM(NAME, name)       [PL__##NAME] = {pl__begin_##name, pl__end_##name},
+#define VERB_SYSTEM(NAME, name)       [PL__##NAME] = {pl__begin_##name, pl__end_##name, NULL},
 #define VERB(NAME, name, who, cancel) VERB_##who(NAME, name)
     PL__OPERATIONS(VERB)
 #undef VERB
@@ -70,13 +74,19 @@ static bool (*const cancels[PL__OPERATION_KINDS])(pl__completion *completion, pl
     [PL__POLL] = pl__cancel_poll, [PL__WAIT] = pl__cancel_wait};
 
 static const verb pipe_verbs[PL__OPERATION_KINDS] = {
-    [PL__RECEIVE] = {pl__pipe_begin_receive, pl__pipe_end_receive},
-    [PL__SEND] = {pl__pipe_begin_send, pl__pipe_end_send},
+    [PL__ACCEPT] = {pl__pipe_begin_accept, pl__pipe_end_accept, pl__pipe_cancel_accept},
+    [PL__RECEIVE] = {pl__pipe_begin_receive, pl__pipe_end_receive, NULL},
+    [PL__SEND] = {pl__pipe_begin_send, pl__pipe_end_send, NULL},
 };
+
+static bool is_pipe(const pl__handle *handle)
+{
+    return handle && (handle->type == PL__PIPE || handle->type == PL__PIPE_LISTENER);
+}
 
 static const verb *verb_of(const pl__completion *completion)
 {
-    return completion->handle && completion->handle->type == PL__PIPE ? &pipe_verbs[completion->kind] : &socket_verbs[completion->kind];
+    return is_pipe(completion->handle) ? &pipe_verbs[completion->kind] : &socket_verbs[completion->kind];
 }
 
 static iocp *iocp_of(pl__proactor *proactor)
@@ -147,14 +157,18 @@ static bool may_skip(const pl__handle *handle)
 {
     if (handle->type == PL__PIPE)
         return !(handle->traits & PL__MESSAGES);
-    return pl__winsock_skips(handle->family);
+    return handle->type == PL__SOCKET && pl__winsock_skips(handle->family); /* never of datagrams */
 }
 
 static int iocp_attach(pl__proactor *proactor, pl__handle *handle)
 {
     HANDLE object = (HANDLE)handle->object;
     PL__CHECK(handle->object != PL__NO_OBJECT && !handle->attached);
-    if (!CreateIoCompletionPort(object, iocp_of(proactor)->port, KEY_REQUEST, 0)) {
+    if (handle->type == PL__PIPE_LISTENER) {
+        pl__pipe_listener_attach(handle, iocp_of(proactor)->port, KEY_REQUEST);
+        return PL_OK;
+    }
+    if (!(handle->flags & PL__ASSOCIATED) && !CreateIoCompletionPort(object, iocp_of(proactor)->port, KEY_REQUEST, 0)) {
         DWORD error = GetLastError(); /* a handle has one port for ever, and says only that */
         return error == ERROR_INVALID_PARAMETER ? PL_EBUSY : pl__error_from_win32(error);
     }
@@ -251,12 +265,15 @@ static void iocp_cancel(pl__proactor *proactor, pl__completion *completion)
         return;
     }
     pl__completion_cancelling(completion);
+    const verb *own = verb_of(completion);
     if (cancels[completion->kind]) {
         if (cancels[completion->kind](completion, packet_of(completion)))
             end_cancelled(iocp_of(proactor), completion);
-        return;
+    } else if (own->cancel) {
+        own->cancel(completion, packet_of(completion));
+    } else {
+        (void)CancelIoEx((HANDLE)completion->handle->object, &packet_of(completion)->overlapped);
     }
-    (void)CancelIoEx((HANDLE)completion->handle->object, &packet_of(completion)->overlapped);
 }
 
 /* Every request went to the system when it was made. */
@@ -270,7 +287,7 @@ static int iocp_control(pl__proactor *proactor, pl__request *request)
     request->system_error = 0;
     if (request->kind == PL__REQUEST_WATCH_OPEN || request->kind == PL__REQUEST_WATCH_CLOSE)
         return pl__watch_control(request);
-    if (request->kind == PL__REQUEST_PIPE_PAIR || (request->handle && request->handle->type == PL__PIPE))
+    if (request->kind == PL__REQUEST_PIPE_PAIR || request->kind == PL__REQUEST_PIPE_LISTEN || is_pipe(request->handle))
         return pl__pipe_control(request);
     if (request->kind != PL__REQUEST_INTERRUPT_WATCH)
         return pl__socket_control(request);
@@ -326,6 +343,21 @@ static void take_packet(iocp *self, OVERLAPPED *overlapped, pl__list *finished)
     pl__list_push_back(finished, &completion->node);
 }
 
+/* Returns whether one of them was the wake. */
+static bool take_batch(iocp *self, const OVERLAPPED_ENTRY *entries, ULONG count, pl__list *finished)
+{
+    bool woken = false;
+    for (ULONG i = 0; i < count; i++) {
+        if (entries[i].lpCompletionKey == KEY_REQUEST) {
+            take_packet(self, entries[i].lpOverlapped, finished);
+        } else if (entries[i].lpCompletionKey == KEY_WAKE) {
+            pl__atomic_u32_store(&self->wake, WAKE_NONE); /* before what it was for is looked at */
+            woken = true;
+        }
+    }
+    return woken;
+}
+
 /* Waits for packets and takes those that are there. Returns whether one of them was the wake. */
 static bool take_packets(iocp *self, DWORD milliseconds, pl__list *finished)
 {
@@ -339,14 +371,21 @@ static bool take_packets(iocp *self, DWORD milliseconds, pl__list *finished)
                 PL__PANIC("GetQueuedCompletionStatusEx: %lu", (unsigned long)error);
             break;
         }
-        for (ULONG j = 0; j < count; j++) {
-            if (entries[j].lpCompletionKey == KEY_REQUEST) {
-                take_packet(self, entries[j].lpOverlapped, finished);
-            } else {
-                pl__atomic_u32_store(&self->wake, WAKE_NONE); /* before what it was for is looked at */
-                woken = true;
-            }
-        }
+        woken |= take_batch(self, entries, count, finished);
+    }
+    return woken;
+}
+
+/* Those that came while the loop rested. */
+static bool take_relayed(iocp *self, pl__list *finished)
+{
+    OVERLAPPED_ENTRY entries[PL__RELAY_PACKETS];
+    ULONG count = self->left_count;
+    self->left_count = 0;
+    bool woken = take_batch(self, self->left, count, finished);
+    if (self->relay) {
+        count = pl__relay_take(self->relay, entries);
+        woken |= take_batch(self, entries, count, finished);
     }
     return woken;
 }
@@ -387,6 +426,7 @@ static void iocp_poll(pl__proactor *proactor, int64_t deadline, pl__list *finish
     do {
         woken = take_lost_wake(self);
         take_lost_waits(self, finished);
+        woken |= take_relayed(self, finished);
         milliseconds = woken || !pl__list_is_empty(finished) ? 0 : milliseconds_until(deadline);
         woken |= take_packets(self, milliseconds, finished);
         if (self->pool)
@@ -411,6 +451,31 @@ static void iocp_wake(pl__proactor *proactor)
     pl__atomic_u32_store(&self->wake, WAKE_LOST);
 }
 
+/* --- Inside a foreign loop: between embed and unembed no poll waits ------------------------------------------------ */
+
+static int iocp_embed(pl__proactor *proactor, void (*ready)(void *context), void *context)
+{
+    iocp *self = iocp_of(proactor);
+    PL__CHECK(!self->relay);
+    return pl__relay_start(&self->relay, self->port, KEY_RELAY, ready, context);
+}
+
+static void iocp_rest(pl__proactor *proactor)
+{
+    pl__relay_arm(iocp_of(proactor)->relay);
+}
+
+static void iocp_unembed(pl__proactor *proactor)
+{
+    iocp *self = iocp_of(proactor);
+    OVERLAPPED_ENTRY entries[PL__RELAY_PACKETS];
+    ULONG count = pl__relay_stop(self->relay, entries);
+    self->relay = NULL;
+    PL__CHECK(count == 0 || self->left_count == 0);
+    for (ULONG i = 0; i < count; i++)
+        self->left[self->left_count++] = entries[i];
+}
+
 /* --- The table ---------------------------------------------------------------------------------------------------- */
 
 const pl__proactor_class pl__iocp = {
@@ -426,6 +491,9 @@ const pl__proactor_class pl__iocp = {
     .poll = iocp_poll,
     .wake = iocp_wake,
     .control = iocp_control,
+    .embed = iocp_embed,
+    .rest = iocp_rest,
+    .unembed = iocp_unembed,
 };
 
 extern const pl__proactor_class pl__simulation;

@@ -41,7 +41,13 @@ typedef struct poll_request {
     } sockets[1];
 } poll_request;
 
-PL__STATIC_ASSERT(sizeof(poll_request) <= sizeof(((pl__completion *)0)->as.poll.space), "no room for the request");
+/* In pl__completion.system. */
+typedef struct poll_packet {
+    pl__packet packet;
+    poll_request request;
+} poll_packet;
+
+PL__STATIC_ASSERT(sizeof(poll_packet) <= sizeof(((pl__completion *)0)->system), "no room for the request");
 
 /* What each of our events is to the driver. After an abort or a failed connect no call waits: they count for all. */
 static const struct {
@@ -54,7 +60,7 @@ static const struct {
 
 static poll_request *request_of(pl__completion *c)
 {
-    return (poll_request *)(void *)c->as.poll.space;
+    return &((poll_packet *)(void *)&c->system)->request;
 }
 
 /* --- The driver ----------------------------------------------------------------------------------------------------- */

@@ -4,7 +4,8 @@
  * at run time): it comes, or a cancel that succeeds says that it never will. Nothing in between, and no signal of
  * an auto-reset event is lost.
  *
- * Without that a thread of the system's pool waits, and its callback posts the packet. Who cancels learns from
+ * Without that a thread of the system's pool waits, and a callback on another one, which may have to try again, posts
+ * the packet. Who cancels learns from
  * UnregisterWaitEx whether callbacks are outstanding. If one is, its packet will come. If none is, it either never
  * ran, and never will, or it is over; `state`, which it sets before it posts, tells which. The callback touches the
  * completion no more once it has posted. A post that fails for want of memory is tried for a second; then the
@@ -103,7 +104,7 @@ static bool enlist(pl__completion *c, pl__packet *packet)
     c->as.wait.registration = 0;
     pl__atomic_u32_store(&c->as.wait.state, ARMED);
     if (!RegisterWaitForSingleObject(&registration, (HANDLE)c->as.wait.object, object_signalled, c, INFINITE,
-                                     WT_EXECUTEONLYONCE | WT_EXECUTEINWAITTHREAD)) {
+                                     WT_EXECUTEONLYONCE)) {
         packet->result = pl__packet_failed(packet, GetLastError());
         return false;
     }
