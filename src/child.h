@@ -16,7 +16,7 @@
 #define PL__CHILD_OPTION "--proloop-worker="
 
 typedef union pl__child {
-    uint64_t space[4];
+    uint64_t space[8];
     void *align;
 } pl__child;
 

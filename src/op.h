@@ -50,6 +50,9 @@ struct pl__op {
             char *place;
             size_t capacity;
         } text;
+        struct { /* a wait for a process */
+            pl__node queue;
+        } process;
         struct { /* one datagram, or several: see udp.c */
             pl__node queue;
             const void *data;     /* bytes, buffers or rooms, datagrams, */

@@ -81,6 +81,7 @@ typedef struct pl__buffer_pool pl__buffer_pool;
     X(FOLDER_MAKE, folder_make, WORKER, JOINED)                                                                        \
     X(FOLDER_TEMPORARY, folder_temporary, WORKER, JOINED)                                                              \
     X(FOLDER_REMOVE, folder_remove, WORKER, JOINED)                                                                    \
+    X(PROCESS_SPAWN, process_spawn, WORKER, JOINED)                                                                    \
     X(PIPE_OPEN, pipe_open, WORKER, ABANDONABLE)
 
 enum pl__operation_kind {

@@ -1,6 +1,7 @@
 #include "harness.h"
 
 #include "handles.h"
+#include "process_child.h"
 #include "worker_functions.h"
 
 #include <proloop/proloop.h>
@@ -258,6 +259,7 @@ int test_check_memory(const char *file, int line, const void *a, const void *b, 
 
 int main(int argc, char **argv)
 {
+    process_child_main(argc, argv);
     worker_functions_main(argc, argv);
     testing::InitGoogleTest(&argc, argv);
     register_all();

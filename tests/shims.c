@@ -23,8 +23,8 @@ static struct {
 const char *shim_name(shim kind)
 {
     static const char *const names[SHIM_KINDS] = {
-        "open",      "stat",    "path", "read",   "list", "write", "change", "close",        "send file",
-        "resolve",   "receive", "send", "accept", "wait", "start", "begin",  "resolve both", "resolve IPv4",
+        "open",    "stat", "path",   "read", "list",  "write", "change", "close", "send file",    "resolve",
+        "receive", "send", "accept", "wait", "start", "begin", "spawn",  "pidfd", "resolve both", "resolve IPv4",
         "resolve IPv6"};
     return names[kind];
 }
@@ -136,4 +136,11 @@ void shim_called(shim kind)
         pl__atomic_i64_add(&state.calls_of_loop[kind], 1);
     else
         wait_while_held(kind);
+}
+
+bool shim_makes_no_pipe(void)
+{
+    size_t limit;
+    shim_called(SHIM_START);
+    return shim_fault_of(SHIM_START, &limit) == SHIM_NO_HANDLES;
 }

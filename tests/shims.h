@@ -28,6 +28,8 @@ typedef enum shim {
     SHIM_WAIT,
     SHIM_START, /* the call that makes the pipes to a child */
     SHIM_BEGIN, /* a file's read or write that does not wait: of what is cached, or through the port */
+    SHIM_SPAWN, /* those that make a child: fork; CreateProcess, and what puts it into its job */
+    SHIM_PIDFD, /* the system's way to wait for a child, where it has one */
     /* Of the look-ups of names, which are SHIM_RESOLVE too, those for one kind of address. */
     SHIM_RESOLVE_BOTH,
     SHIM_RESOLVE_IPV4,
@@ -61,7 +63,8 @@ typedef enum shim_fault {
     SHIM_NO_SPACE,
     SHIM_DISK_ERROR,
     SHIM_AT_ONCE, /* done inside the call, and no packet follows */
-    SHIM_ABORTED /* nobody asked for it */
+    SHIM_ABORTED, /* nobody asked for it */
+    SHIM_NOT_THERE  /* the system has no such call */
 } shim_fault;
 
 /* Asked before each call that has faults; on workers, too. */
@@ -79,6 +82,14 @@ void shims_release(shim kind);
 
 /* How many wait now. */
 int shims_held(shim kind);
+
+/* --- What the last child was made with, on Windows --- */
+
+/* How many handles it was given; -1: any. */
+int shims_inherited(void);
+
+/* The flags of CreateProcess. */
+uint32_t shims_spawn_flags(void);
 
 /* --- Names --- */
 

@@ -107,7 +107,7 @@ SHIM_OF(int, pipe2, int ends[2], int flags)
 {
     if (pl__atomic_u32_load(&state.on) && !(flags & O_CLOEXEC))
         state.wrong = "a pipe that is inherited";
-    if (next_fault(PIPE_CALL_MAKE) == PIPE_NO_HANDLES) {
+    if (next_fault(PIPE_CALL_MAKE) == PIPE_NO_HANDLES || shim_makes_no_pipe()) {
         errno = EMFILE;
         return -1;
     }

@@ -1,6 +1,8 @@
 #include "shims_inner.h"
 #include "shims_pipe.h"
 
+#include "shims_inner.h"
+
 #include <winsock2.h>
 #include <windows.h>
 
@@ -109,6 +111,10 @@ SHIM_OF(HANDLE, CreateNamedPipeW, LPCWSTR name, DWORD open, DWORD mode, DWORD mo
 {
     if (pl__atomic_u32_load(&state.on))
         check_making(open, mode, attributes, most);
+    if (shim_makes_no_pipe()) {
+        SetLastError(ERROR_TOO_MANY_OPEN_FILES);
+        return INVALID_HANDLE_VALUE;
+    }
     switch (next_fault(PIPE_CALL_MAKE)) {
     case PIPE_NO_HANDLES:
         SetLastError(ERROR_TOO_MANY_OPEN_FILES);

@@ -35,7 +35,6 @@ bool shim_can(shim kind, shim_fault fault)
 {
     switch (fault) {
     case SHIM_AS_IS:
-    case SHIM_INTERRUPTED:
         return true;
     case SHIM_NO_SPACE:
     case SHIM_DISK_ERROR:
@@ -43,6 +42,8 @@ bool shim_can(shim kind, shim_fault fault)
     case SHIM_AT_ONCE:
     case SHIM_ABORTED:
         return false;
+    case SHIM_INTERRUPTED:
+        return kind != SHIM_SPAWN && kind != SHIM_PIDFD;
     case SHIM_SHORT:
         if (kind == SHIM_WRITE || kind == SHIM_READ || kind == SHIM_BEGIN)
             return true;
@@ -50,7 +51,11 @@ bool shim_can(shim kind, shim_fault fault)
     case SHIM_NOT_READY:
         return kind == SHIM_BEGIN || kind == SHIM_RECEIVE || kind == SHIM_SEND || kind == SHIM_SEND_FILE;
     case SHIM_NO_HANDLES:
-        return kind == SHIM_ACCEPT || kind == SHIM_START;
+        return kind == SHIM_ACCEPT || kind == SHIM_START || kind == SHIM_PIDFD;
+    case SHIM_NO_MEMORY:
+        return kind == SHIM_ACCEPT || kind == SHIM_SPAWN;
+    case SHIM_NOT_THERE:
+        return kind == SHIM_PIDFD;
     default:
         return kind == SHIM_ACCEPT;
     }
@@ -302,6 +307,9 @@ static bool fails(shim kind, int descriptor, size_t *size)
     case SHIM_PEER_LEFT:
         errno = ECONNABORTED;
         return true;
+    case SHIM_NOT_THERE:
+        errno = ENOSYS;
+        return true;
     default:
         return false;
     }
@@ -361,6 +369,16 @@ SHIM_OF(int, socketpair, int family, int type, int protocol, int pair[2])
     return fails(SHIM_START, -1, NULL) ? -1 : __real_socketpair(family, type, protocol, pair);
 }
 
+/* The process itself is as good as a place for it: a vfork cannot be passed on by a function that returns. */
+pid_t __real_vfork(void);
+pid_t __wrap_vfork(void);
+
+pid_t __wrap_vfork(void)
+{
+    shim_called(SHIM_SPAWN);
+    return fails(SHIM_SPAWN, -1, NULL) ? -1 : fork();
+}
+
 SHIM_OF(int, epoll_wait, int epoll, struct epoll_event *events, int size, int milliseconds)
 {
     shim_called(SHIM_WAIT);
@@ -392,6 +410,13 @@ long __wrap_syscall(long number, ...)
     for (i = 0; i < 6; i++)
         arguments[i] = va_arg(list, long);
     va_end(list);
+#if defined(SYS_pidfd_open)
+    if (number == SYS_pidfd_open) {
+        shim_called(SHIM_PIDFD);
+        if (fails(SHIM_PIDFD, -1, NULL))
+            return -1;
+    }
+#endif
 #if defined(SYS_epoll_pwait2)
     if (number == SYS_epoll_pwait2) {
         shim_called(SHIM_WAIT);
@@ -400,6 +425,16 @@ long __wrap_syscall(long number, ...)
     }
 #endif
     return __real_syscall(number, arguments[0], arguments[1], arguments[2], arguments[3], arguments[4], arguments[5]);
+}
+
+int shims_inherited(void)
+{
+    return -1;
+}
+
+uint32_t shims_spawn_flags(void)
+{
+    return 0;
 }
 
 /* --- Names --- */

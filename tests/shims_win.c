@@ -16,7 +16,7 @@
 
 bool shim_exists(shim kind)
 {
-    return kind != SHIM_SEND_FILE; /* TransmitFile does not wait */
+    return kind != SHIM_SEND_FILE && kind != SHIM_PIDFD; /* TransmitFile does not wait */
 }
 
 bool shim_can(shim kind, shim_fault fault)
@@ -36,9 +36,9 @@ bool shim_can(shim kind, shim_fault fault)
             return true;
         return kind == SHIM_RECEIVE || kind == SHIM_SEND;
     case SHIM_NO_HANDLES:
-        return kind == SHIM_ACCEPT || kind == SHIM_START;
+        return kind == SHIM_ACCEPT || kind == SHIM_START || kind == SHIM_SPAWN;
     case SHIM_NO_MEMORY:
-        return kind == SHIM_ACCEPT;
+        return kind == SHIM_ACCEPT || kind == SHIM_SPAWN;
     default:
         return false;
     }
@@ -199,6 +199,83 @@ SHIM_OF(WINBOOL, CreatePipe, PHANDLE reading, PHANDLE writing, LPSECURITY_ATTRIB
         return FALSE;
     }
     return __real___imp_CreatePipe(reading, writing, security, size);
+}
+
+/* True: it fails. */
+static bool spawn_fails(void)
+{
+    size_t limit;
+    shim_called(SHIM_SPAWN);
+    switch (shim_fault_of(SHIM_SPAWN, &limit)) {
+    case SHIM_NO_HANDLES:
+        SetLastError(ERROR_TOO_MANY_OPEN_FILES);
+        return true;
+    case SHIM_NO_MEMORY:
+        SetLastError(ERROR_NOT_ENOUGH_MEMORY);
+        return true;
+    default:
+        return false;
+    }
+}
+
+static int inherited_handles;
+static DWORD spawn_flags;
+
+int shims_inherited(void)
+{
+    return inherited_handles;
+}
+
+uint32_t shims_spawn_flags(void)
+{
+    return spawn_flags;
+}
+
+SHIM_OF(WINBOOL, UpdateProcThreadAttribute, LPPROC_THREAD_ATTRIBUTE_LIST list, DWORD flags, DWORD_PTR attribute,
+        PVOID value, SIZE_T size, PVOID previous, PSIZE_T returned)
+{
+    inherited_handles = attribute == 0x00020002 ? (int)(size / sizeof(HANDLE)) : -1; /* the list of handles */
+    return __real___imp_UpdateProcThreadAttribute(list, flags, attribute, value, size, previous, returned);
+}
+
+SHIM_OF(WINBOOL, CreateProcessW, LPCWSTR path, LPWSTR line, LPSECURITY_ATTRIBUTES process, LPSECURITY_ATTRIBUTES thread,
+        WINBOOL inherits, DWORD flags, LPVOID environment, LPCWSTR folder, LPSTARTUPINFOW startup,
+        LPPROCESS_INFORMATION made)
+{
+    if (spawn_fails())
+        return FALSE;
+    spawn_flags = flags;
+    if (!inherits || !(flags & EXTENDED_STARTUPINFO_PRESENT))
+        inherited_handles = inherits ? -1 : 0;
+    return __real___imp_CreateProcessW(path, line, process, thread, inherits, flags, environment, folder, startup, made);
+}
+
+SHIM_OF(HANDLE, CreateJobObjectW, LPSECURITY_ATTRIBUTES security, LPCWSTR name)
+{
+    return spawn_fails() ? NULL : __real___imp_CreateJobObjectW(security, name);
+}
+
+SHIM_OF(WINBOOL, SetInformationJobObject, HANDLE job, JOBOBJECTINFOCLASS kind, LPVOID data, DWORD size)
+{
+    return spawn_fails() ? FALSE : __real___imp_SetInformationJobObject(job, kind, data, size);
+}
+
+SHIM_OF(WINBOOL, AssignProcessToJobObject, HANDLE job, HANDLE process)
+{
+    return spawn_fails() ? FALSE : __real___imp_AssignProcessToJobObject(job, process);
+}
+
+SHIM_OF(DWORD, ResumeThread, HANDLE thread)
+{
+    return spawn_fails() ? (DWORD)-1 : __real___imp_ResumeThread(thread);
+}
+
+SHIM_OF(WINBOOL, DuplicateHandle, HANDLE from, HANDLE handle, HANDLE to, LPHANDLE copy, DWORD access, WINBOOL inherits,
+        DWORD options)
+{
+    if (inherits && spawn_fails()) /* for a child */
+        return FALSE;
+    return __real___imp_DuplicateHandle(from, handle, to, copy, access, inherits, options);
 }
 
 /* --- Sockets --- */

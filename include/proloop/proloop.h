@@ -22,6 +22,7 @@
 #include <proloop/op.h>
 #include <proloop/pipe.h>
 #include <proloop/poll.h>
+#include <proloop/process.h>
 #include <proloop/process_pool.h>
 #include <proloop/queue.h>
 #include <proloop/run.h>

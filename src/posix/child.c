@@ -1,8 +1,7 @@
-/* child.c: children by posix_spawn, each at the other end of a socket pair.
+/* child.c: children of this program's own executable, each at the other end of a socket pair.
  *
  * A socket rather than pipes: it can be written to without a SIGPIPE, and a kill can shut it, so that no reader waits for
- * another process that has come to hold the child's end. The child's end has a number of its own there, OURS; it closes
- * all others but the standard ones.
+ * another process that has come to hold the child's end. The child's end has a number of its own there, OURS.
  *
  * Its end is told by the socket: whoever has exited has closed it. So there is no wait for an exit with a limit, only for
  * the end of the socket with one; then the child is killed, which means nothing to one that has exited, and collected by
@@ -15,7 +14,6 @@
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,10 +28,9 @@
 
 #include "../check.h"
 #include "../clock.h"
+#include "../subprocess.h"
 #include "../timer.h"
 #include "error.h"
-
-extern char **environ;
 
 enum { OURS = 3 };
 
@@ -44,7 +41,7 @@ enum { OURS = 3 };
 #endif
 
 typedef struct child {
-    pid_t process; /* in the child itself: 0 */
+    pl__subprocess process; /* in the child itself: zeroed */
     int socket;
 } child;
 
@@ -82,10 +79,9 @@ static const char *executable(char path[PATH_MAX])
 
 /* --- Starting ----------------------------------------------------------------------------------------------------- */
 
-/* Two connected sockets; the second has a number that is above all the child's own. 0, or errno. */
+/* Two connected sockets. 0, or errno. */
 static int make_pair(int pair[2])
 {
-    int error = 0;
 #if defined(SOCK_CLOEXEC)
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
         return errno;
@@ -98,73 +94,26 @@ static int make_pair(int pair[2])
 #if defined(SO_NOSIGPIPE)
     (void)setsockopt(pair[0], SOL_SOCKET, SO_NOSIGPIPE, &(int){1}, sizeof(int));
 #endif
-    int moved = fcntl(pair[1], F_DUPFD_CLOEXEC, OURS + 1);
-    if (moved < 0)
-        error = errno;
-    (void)close(pair[1]);
-    pair[1] = moved;
-    if (error)
-        (void)close(pair[0]);
-    return error;
+    return 0;
 }
 
-/* What the child does between its birth and the program's start. 0, or an errno value. */
-static int set_actions(posix_spawn_file_actions_t *actions, int socket)
+/* Interrupts are let through when it is ready to ignore them. */
+static int spawn(pl__subprocess *process, int socket)
 {
-    int error = posix_spawn_file_actions_addopen(actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-    if (!error)
-        error = posix_spawn_file_actions_adddup2(actions, socket, OURS);
-#if defined(__GLIBC__)
-#if __GLIBC_PREREQ(2, 34)
-    if (!error)
-        error = posix_spawn_file_actions_addclosefrom_np(actions, OURS + 1);
-#endif
-#elif defined(__APPLE__) /* which closes all others, by the flag below */
-    if (!error)
-        error = posix_spawn_file_actions_addinherit_np(actions, STDOUT_FILENO);
-    if (!error)
-        error = posix_spawn_file_actions_addinherit_np(actions, STDERR_FILENO);
-#endif
-    return error; /* elsewhere descriptors that the program does not mark as close-on-exec go along */
-}
-
-/* Our thread blocks all signals; the child only those that would end it before it can ignore them. */
-static int set_attributes(posix_spawnattr_t *attributes)
-{
-    int flags = POSIX_SPAWN_SETSIGMASK;
-    sigset_t blocked;
-    (void)sigemptyset(&blocked);
-    (void)sigaddset(&blocked, SIGINT);
-#if defined(POSIX_SPAWN_CLOEXEC_DEFAULT)
-    flags |= POSIX_SPAWN_CLOEXEC_DEFAULT;
-#endif
-    int error = posix_spawnattr_setsigmask(attributes, &blocked);
-    return error ? error : posix_spawnattr_setflags(attributes, (short)flags);
-}
-
-static int spawn(pid_t *process, int socket)
-{
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attributes;
     char path[PATH_MAX];
-    char option[] = PL__CHILD_OPTION OURS_TEXT;
-    char *arguments[] = {program, option, NULL};
-    int error = posix_spawn_file_actions_init(&actions);
-    if (error)
-        return error;
-    error = posix_spawnattr_init(&attributes);
-    if (error) {
-        (void)posix_spawn_file_actions_destroy(&actions);
-        return error;
-    }
-    error = set_actions(&actions, socket);
-    if (!error)
-        error = set_attributes(&attributes);
-    if (!error)
-        error = posix_spawnp(process, executable(path), &actions, &attributes, arguments, environ);
-    (void)posix_spawnattr_destroy(&attributes);
-    (void)posix_spawn_file_actions_destroy(&actions);
-    return error;
+    const char *arguments[] = {program, PL__CHILD_OPTION OURS_TEXT, NULL};
+    int32_t system_error;
+    pl__spawn s = {.argv = arguments, .executable = executable(path), .blocks_interrupts = true, .unwatched = true};
+    s.stdio[STDIN_FILENO].kind = PL_STDIO_NULL;
+    s.stdio[STDOUT_FILENO].kind = PL_STDIO_INHERIT;
+    s.stdio[STDERR_FILENO].kind = PL_STDIO_INHERIT;
+    s.inherited[s.inherited_count++] = (uintptr_t)socket;
+    int rc = pl__spawn_prepare(&s, &system_error);
+    if (rc == PL_OK)
+        rc = (int)pl__spawn_now(&s, &system_error);
+    pl__spawn_release(&s);
+    *process = s.child;
+    return rc;
 }
 
 int pl__child_start(pl__child *opaque)
@@ -174,11 +123,11 @@ int pl__child_start(pl__child *opaque)
     int error = make_pair(pair);
     if (error)
         return pl__error_from_errno(error);
-    error = spawn(&made->process, pair[1]);
+    int rc = spawn(&made->process, pair[1]);
     (void)close(pair[1]);
-    if (error) {
+    if (rc < 0) {
         (void)close(pair[0]);
-        return pl__error_from_errno(error);
+        return rc;
     }
     made->socket = pair[0];
     return PL_OK;
@@ -249,8 +198,8 @@ bool pl__child_has_gone(pl__child *opaque)
 
 void pl__child_kill(pl__child *opaque)
 {
-    const child *it = child_of(opaque);
-    (void)kill(it->process, SIGKILL);
+    child *it = child_of(opaque);
+    (void)pl__subprocess_kill(&it->process);
     (void)shutdown(it->socket, SHUT_RDWR);
 }
 
@@ -274,9 +223,11 @@ void pl__child_end(pl__child *opaque, int64_t limit)
     child *it = child_of(opaque);
     (void)shutdown(it->socket, SHUT_WR);
     wait_for_end(it->socket, limit);
-    (void)kill(it->process, SIGKILL);
-    while (waitpid(it->process, NULL, 0) < 0 && errno == EINTR)
+    (void)pl__subprocess_kill(&it->process);
+    while (waitpid((pid_t)it->process.id, NULL, 0) < 0 && errno == EINTR)
         continue;
+    it->process.collected = true;
+    pl__subprocess_close(&it->process);
     (void)close(it->socket);
-    *it = (child){.socket = -1};
+    it->socket = -1;
 }

@@ -39,7 +39,9 @@
     X(EPROTONOSUPPORT, PL_ENOTSUP)                                                                                     \
     X(EPROTOTYPE, PL_ENOTSUP)                                                                                          \
     X(EXDEV, PL_ENOTSUP)                                                                                               \
+    X(ENOEXEC, PL_ENOTSUP)                                                                                             \
     X(EMLINK, PL_ELIMIT)                                                                                               \
+    X(ESRCH, PL_ESTATE)                                                                                                \
     X(EDEADLK, PL_EDEADLOCK)                                                                                           \
     X(ECONNABORTED, PL_ECONNABORTED)                                                                                   \
     X(EPROTO, PL_ECONNABORTED)                                                                                         \
@@ -56,6 +58,7 @@
     X(ENETDOWN, PL_ENETDOWN)                                                                                           \
     X(EPIPE, PL_EPIPE)                                                                                                 \
     X(EMSGSIZE, PL_EMSGSIZE)                                                                                           \
+    X(E2BIG, PL_EMSGSIZE)                                                                                              \
     X(ENOBUFS, PL_ENOBUFS)                                                                                             \
     X(ENOENT, PL_ENOENT)                                                                                               \
     X(ENXIO, PL_ENOENT)                                                                                                \

@@ -1,6 +1,6 @@
-/* child.c: children by CreateProcessW, with a pipe in each direction.
+/* child.c: children of this program's own executable, with a pipe in each direction.
  *
- * Exactly the child's handles are inherited, by a list; the pipes' own ends are told on the command line. Each child is in a
+ * The ends of the pipes are told on the command line. Each child is in a
  * job object of its own, which ends it, and all it has started, when it is killed or this process ends.
  *
  * The pipes are synchronous, for each has a thread of its own that may block. A reader is freed by the end of the child,
@@ -15,16 +15,13 @@
 
 #include "../allocator.h"
 #include "../child.h"
+#include "../subprocess.h"
 
 enum {
-    PATH_LENGTH_MAX = 32767, /* of the system; a command line is no longer either */
+    PATH_LENGTH_MAX = 32767, /* of the system */
     OPTION_SIZE = 64,        /* PL__CHILD_OPTION and two numbers */
     PIECE_MAX = 1 << 20      /* bytes per call; a call counts in a DWORD */
 };
-
-#if !defined(PROC_THREAD_ATTRIBUTE_HANDLE_LIST)
-#define PROC_THREAD_ATTRIBUTE_HANDLE_LIST 0x00020002
-#endif
 
 typedef struct child {
     HANDLE process; /* in the child itself: NULL, and so is the job */
@@ -60,162 +57,77 @@ void pl__child_remember_program(const char *program)
     PL__UNUSED(program); /* the system knows */
 }
 
-/* --- What the child inherits -------------------------------------------------------------------------------------- */
-
-enum { STANDARD_INPUT, STANDARD_OUTPUT, STANDARD_ERROR, READING, WRITING, INHERITED };
-
-typedef struct inheritance {
-    HANDLE handles[INHERITED]; /* ours, inheritable, all different: the list must not name one twice */
-} inheritance;
-
-static void inheritance_close(inheritance *it)
-{
-    for (int i = 0; i < INHERITED; i++)
-        close_handle(&it->handles[i]);
-}
-
-static HANDLE open_nothing(DWORD access)
-{
-    SECURITY_ATTRIBUTES inheritable = {sizeof inheritable, NULL, TRUE};
-    HANDLE nothing =
-        CreateFileW(L"NUL", access, FILE_SHARE_READ | FILE_SHARE_WRITE, &inheritable, OPEN_EXISTING, 0, NULL);
-    return nothing == INVALID_HANDLE_VALUE ? NULL : nothing;
-}
-
-/* A program without a console may have no such handle, or one that was closed. */
-static HANDLE duplicate_standard(DWORD which)
-{
-    HANDLE self = GetCurrentProcess(), standard = GetStdHandle(which), copy = NULL;
-    if (standard && standard != INVALID_HANDLE_VALUE &&
-        DuplicateHandle(self, standard, self, &copy, 0, TRUE, DUPLICATE_SAME_ACCESS))
-        return copy;
-    return open_nothing(GENERIC_WRITE);
-}
-
-/* Our ends in `it`, the child's in the inheritance. */
-static bool make_pipes(child *it, inheritance *inherited)
-{
-    return CreatePipe(&inherited->handles[READING], &it->writing, NULL, 0) &&
-           CreatePipe(&it->reading, &inherited->handles[WRITING], NULL, 0) &&
-           SetHandleInformation(inherited->handles[READING], HANDLE_FLAG_INHERIT, HANDLE_FLAG_INHERIT) &&
-           SetHandleInformation(inherited->handles[WRITING], HANDLE_FLAG_INHERIT, HANDLE_FLAG_INHERIT);
-}
-
-static bool inheritance_make(inheritance *inherited, child *it)
-{
-    if (!make_pipes(it, inherited))
-        return false;
-    inherited->handles[STANDARD_INPUT] = open_nothing(GENERIC_READ);
-    inherited->handles[STANDARD_OUTPUT] = duplicate_standard(STD_OUTPUT_HANDLE);
-    inherited->handles[STANDARD_ERROR] = duplicate_standard(STD_ERROR_HANDLE);
-    return inherited->handles[STANDARD_INPUT] && inherited->handles[STANDARD_OUTPUT] &&
-           inherited->handles[STANDARD_ERROR];
-}
-
 /* --- Starting ----------------------------------------------------------------------------------------------------- */
 
-/* A job that ends its processes with its last handle, which is ours. */
-static HANDLE make_job(void)
+enum { READING, WRITING, INHERITED };
+
+/* Our ends in `it`, the child's, which it inherits, in `theirs`. */
+static bool make_pipes(child *it, HANDLE theirs[INHERITED])
 {
-    JOBOBJECT_EXTENDED_LIMIT_INFORMATION limits;
-    HANDLE job = CreateJobObjectW(NULL, NULL);
-    memset(&limits, 0, sizeof limits);
-    limits.BasicLimitInformation.LimitFlags = JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE;
-    if (job && !SetInformationJobObject(job, JobObjectExtendedLimitInformation, &limits, sizeof limits))
-        close_handle(&job);
-    return job;
+    return CreatePipe(&theirs[READING], &it->writing, NULL, 0) && CreatePipe(&it->reading, &theirs[WRITING], NULL, 0) &&
+           SetHandleInformation(theirs[READING], HANDLE_FLAG_INHERIT, HANDLE_FLAG_INHERIT) &&
+           SetHandleInformation(theirs[WRITING], HANDLE_FLAG_INHERIT, HANDLE_FLAG_INHERIT);
 }
 
-/* "path" --proloop-worker=READING:WRITING. False: the path is too long. */
-static bool write_command_line(WCHAR *line, const WCHAR *path, const inheritance *inherited)
+/* This program's executable, in UTF-8. False: the last error. */
+static bool find_executable(char *path, size_t size)
+{
+    WCHAR *wide = pl__allocate((PATH_LENGTH_MAX + 1) * sizeof *wide);
+    if (!wide) {
+        SetLastError(ERROR_NOT_ENOUGH_MEMORY);
+        return false;
+    }
+    DWORD length = GetModuleFileNameW(NULL, wide, PATH_LENGTH_MAX + 1);
+    bool found = length > 0 && length <= PATH_LENGTH_MAX &&
+                 WideCharToMultiByte(CP_UTF8, WC_ERR_INVALID_CHARS, wide, -1, path, (int)size, NULL, NULL) > 0;
+    DWORD error = length > PATH_LENGTH_MAX ? ERROR_FILENAME_EXCED_RANGE : GetLastError();
+    pl__release(wide, (PATH_LENGTH_MAX + 1) * sizeof *wide);
+    SetLastError(error);
+    return found;
+}
+
+/* A group of its own: Ctrl-C is not for it, even before it can say so. No console is opened for it. */
+static int spawn(child *it, const char *path, HANDLE theirs[INHERITED])
 {
     char option[OPTION_SIZE];
-    size_t length = wcslen(path), option_length;
-    int written = snprintf(option, sizeof option, PL__CHILD_OPTION "%" PRIxPTR ":%" PRIxPTR,
-                           (uintptr_t)inherited->handles[READING], (uintptr_t)inherited->handles[WRITING]);
+    const char *arguments[] = {path, option, NULL};
+    int32_t system_error;
+    pl__spawn s = {.argv = arguments,
+                   .executable = path,
+                   .new_group = true,
+                   .hidden = GetConsoleCP() == 0,
+                   .kill_tree = true,
+                   .kill_on_close = true};
+    int written = snprintf(option, sizeof option, PL__CHILD_OPTION "%" PRIxPTR ":%" PRIxPTR, (uintptr_t)theirs[READING],
+                           (uintptr_t)theirs[WRITING]);
     PL__CHECK(written > 0 && written < OPTION_SIZE);
-    option_length = (size_t)written;
-    if (length + option_length + sizeof "\"\" " > PATH_LENGTH_MAX)
-        return false;
-    *line++ = L'"';
-    memcpy(line, path, length * sizeof *line);
-    line += length;
-    *line++ = L'"';
-    *line++ = L' ';
-    for (size_t i = 0; i <= option_length; i++)
-        line[i] = (WCHAR)option[i];
-    return true;
-}
-
-typedef struct launch {
-    STARTUPINFOEXW startup;
-    WCHAR path[PATH_LENGTH_MAX + 1];
-    WCHAR line[PATH_LENGTH_MAX + 1];
-    union {
-        uint64_t space[32];
-        void *align;
-    } attributes;
-} launch;
-
-/* Suspended, so that it does nothing before it is in its job. */
-static bool create_process(launch *l, inheritance *inherited, PROCESS_INFORMATION *made)
-{
-    /* A group of its own: Ctrl-C is not for it, even before it can say so. No console is opened for it. */
-    DWORD flags = CREATE_SUSPENDED | EXTENDED_STARTUPINFO_PRESENT | CREATE_NEW_PROCESS_GROUP;
-    SIZE_T size = sizeof l->attributes;
-    if (GetConsoleCP() == 0)
-        flags |= CREATE_NO_WINDOW;
-    l->startup.StartupInfo.cb = sizeof l->startup;
-    l->startup.StartupInfo.dwFlags = STARTF_USESTDHANDLES;
-    l->startup.StartupInfo.hStdInput = inherited->handles[STANDARD_INPUT];
-    l->startup.StartupInfo.hStdOutput = inherited->handles[STANDARD_OUTPUT];
-    l->startup.StartupInfo.hStdError = inherited->handles[STANDARD_ERROR];
-    l->startup.lpAttributeList = (LPPROC_THREAD_ATTRIBUTE_LIST)(void *)&l->attributes;
-    if (!InitializeProcThreadAttributeList(l->startup.lpAttributeList, 1, 0, &size))
-        return false;
-    bool created = UpdateProcThreadAttribute(l->startup.lpAttributeList, 0, PROC_THREAD_ATTRIBUTE_HANDLE_LIST,
-                                             inherited->handles, sizeof inherited->handles, NULL, NULL) &&
-                   CreateProcessW(l->path, l->line, NULL, NULL, TRUE, flags, NULL, NULL, &l->startup.StartupInfo, made);
-    DWORD error = GetLastError();
-    DeleteProcThreadAttributeList(l->startup.lpAttributeList);
-    SetLastError(error);
-    return created;
-}
-
-/* What it returns false for is the thread's last error. */
-static bool start(child *it, launch *l, inheritance *inherited)
-{
-    PROCESS_INFORMATION made;
-    DWORD length;
-    it->job = make_job();
-    if (!it->job || !inheritance_make(inherited, it))
-        return false;
-    length = GetModuleFileNameW(NULL, l->path, PATH_LENGTH_MAX);
-    if (length == 0 || !write_command_line(l->line, l->path, inherited))
-        return false;
-    if (!create_process(l, inherited, &made))
-        return false;
-    it->process = made.hProcess;
-    bool running = AssignProcessToJobObject(it->job, it->process) && ResumeThread(made.hThread) != (DWORD)-1;
-    DWORD error = GetLastError();
-    if (!running)
-        TerminateProcess(it->process, 1);
-    CloseHandle(made.hThread);
-    SetLastError(error);
-    return running;
+    s.stdio[0].kind = PL_STDIO_NULL;
+    s.stdio[1].kind = PL_STDIO_INHERIT;
+    s.stdio[2].kind = PL_STDIO_INHERIT;
+    for (int i = 0; i < INHERITED; i++)
+        s.inherited[s.inherited_count++] = (uintptr_t)theirs[i];
+    int rc = pl__spawn_prepare(&s, &system_error);
+    if (rc == PL_OK)
+        rc = (int)pl__spawn_now(&s, &system_error);
+    pl__spawn_release(&s);
+    it->process = (HANDLE)s.child.object;
+    it->job = (HANDLE)s.child.job;
+    return rc;
 }
 
 int pl__child_start(pl__child *opaque)
 {
     child made = {NULL, NULL, NULL, NULL};
-    inheritance inherited = {{NULL}};
-    launch *l = pl__allocate_zeroed(sizeof *l);
-    if (!l)
+    HANDLE theirs[INHERITED] = {NULL, NULL};
+    char *path = pl__allocate(3 * PATH_LENGTH_MAX);
+    if (!path)
         return PL_ENOMEM;
-    SetLastError(ERROR_FILENAME_EXCED_RANGE);
-    int result = start(&made, l, &inherited) ? PL_OK : pl__error_from_win32(GetLastError());
-    inheritance_close(&inherited);
-    pl__release(l, sizeof *l);
+    int result = find_executable(path, 3 * PATH_LENGTH_MAX) && make_pipes(&made, theirs)
+                     ? spawn(&made, path, theirs)
+                     : pl__error_from_win32(GetLastError());
+    pl__release(path, 3 * PATH_LENGTH_MAX);
+    for (int i = 0; i < INHERITED; i++)
+        close_handle(&theirs[i]);
     if (result < 0)
         close_all(&made);
     else

@@ -28,6 +28,8 @@
     X(ERROR_NOT_SUPPORTED, ENOTSUP)                                                                                    \
     X(ERROR_CALL_NOT_IMPLEMENTED, ENOTSUP)                                                                             \
     X(ERROR_INVALID_FUNCTION, ENOTSUP)                                                                                 \
+    X(ERROR_BAD_EXE_FORMAT, ENOTSUP)                                                                                   \
+    X(ERROR_EXE_MACHINE_TYPE_MISMATCH, ENOTSUP)                                                                        \
     X(WSAEOPNOTSUPP, ENOTSUP)                                                                                          \
     X(WSAENOPROTOOPT, ENOTSUP)                                                                                         \
     X(WSAVERNOTSUPPORTED, ENOTSUP)                                                                                     \
@@ -93,6 +95,7 @@
     X(ERROR_ALREADY_EXISTS, EEXIST)                                                                                    \
     X(ERROR_ACCESS_DENIED, EACCES)                                                                                     \
     X(ERROR_PRIVILEGE_NOT_HELD, EACCES)                                                                                \
+    X(ERROR_ELEVATION_REQUIRED, EACCES)                                                                                \
     X(ERROR_NETWORK_ACCESS_DENIED, EACCES)                                                                             \
     X(WSAEACCES, EACCES)                                                                                               \
     X(ERROR_DIRECTORY, ENOTDIR)                                                                                        \

@@ -44,6 +44,12 @@ NTSYSAPI USHORT WINAPI RtlCaptureStackBackTrace(ULONG, ULONG, PVOID *, PULONG);
 #if !defined(SIO_BSP_HANDLE_POLL)
 #define SIO_BSP_HANDLE_POLL 0x4800001D
 #endif
+#if !defined(ERROR_ELEVATION_REQUIRED)
+#define ERROR_ELEVATION_REQUIRED 740
+#endif
+#if !defined(ERROR_EXE_MACHINE_TYPE_MISMATCH)
+#define ERROR_EXE_MACHINE_TYPE_MISMATCH 216
+#endif
 #if !defined(IsReparseTagNameSurrogate)
 #define IsReparseTagNameSurrogate(tag) (((tag)&0x20000000) != 0)
 #endif
