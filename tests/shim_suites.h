@@ -1,4 +1,5 @@
 /* The suites of proloop_shim_tests: X(noun) stands for noun_suite in noun_test.c. */
+X(moments)
 X(shim_echo)
 X(shim_file)
 X(shim_listener)

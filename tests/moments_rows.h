@@ -1,0 +1,12 @@
+/* The rows of the suite moments: X(name) stands for moment_row_name, see moments.h. */
+X(accept)
+X(file_open)
+X(file_read)
+X(file_stat)
+X(folder_list)
+X(read)
+X(read_borrow)
+X(resolve)
+X(stream_send_file)
+X(tcp_connect)
+X(write)
