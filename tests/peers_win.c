@@ -34,7 +34,7 @@ int64_t peer_receive(peer *end, void *data, size_t size)
 {
     u_long on = 1;
     int count;
-    if (ioctlsocket(socket_of(end), FIONBIO, &on) != 0)
+    if (ioctlsocket(socket_of(end), (long)FIONBIO, &on) != 0)
         return -1;
     count = recv(socket_of(end), data, (int)size, 0);
     if (count < 0)
