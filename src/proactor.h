@@ -79,11 +79,27 @@ static inline bool pl__kind_is_worker(uint8_t kind)
 
 #define PL__NO_OBJECT UINTPTR_MAX
 
-/* A system object completions work on: a SOCKET or a descriptor. Zeroed plus pl__handle_init: closed. */
+/* What kind of system object a handle is, and so which calls work on it. */
+enum pl__handle_type {
+    PL__SOCKET, /* a stream socket; on Unix a local one too */
+    PL__PIPE    /* Windows: an end of a named pipe; Unix: a pipe or a terminal, which know read and write */
+};
+
+/* What sets a handle apart from a stream socket, for the library above. */
+enum pl__handle_trait {
+    PL__READ_ONLY = 1,
+    PL__WRITE_ONLY = 2,    /* its half close is its close */
+    PL__NO_HALF_CLOSE = 4, /* the peer learns of the end only by the close */
+    PL__MESSAGES = 8       /* what is sent arrives in the same pieces */
+};
+
+/* A system object completions work on: a SOCKET, a HANDLE or a descriptor. Zeroed plus pl__handle_init: closed. */
 typedef struct pl__handle {
     uintptr_t object;   /* PL__NO_OBJECT: closed */
     uint32_t in_flight; /* completions submitted and not yet finished */
-    uint8_t family;     /* PL_IPV4, PL_IPV6 */
+    uint8_t type;       /* enum pl__handle_type */
+    uint8_t traits;     /* enum pl__handle_trait */
+    uint8_t family;     /* PL_IPV4, PL_IPV6; 0: neither */
     bool attached;  /* to a proactor: set by attach, cleared by detach; on Windows a handle never gets another one */
     uint16_t flags; /* the proactor's own */
     union {         /* the proactor's own: queues of an adapter, for instance */
@@ -127,8 +143,9 @@ struct pl__completion {
             void *data;  /* NULL: a buffer of PL__BUFFER_SIZE bytes is taken from the pool, as late as the */
             size_t size; /* system allows; it stays here only if bytes came, else it went back */
             pl__buffer_pool *pool; /* NULL unless data is; then size is PL__BUFFER_SIZE */
-        } receive;
-        struct { /* result: bytes, perhaps fewer than asked for, never 0; so nothing empty is asked for */
+        } receive; /* of MESSAGES: one whole message; PL_EMSGSIZE: the next one is larger than size, and stays */
+        struct {   /* result: bytes, perhaps fewer than asked for (not of MESSAGES, which have one buffer), never 0; so
+                    nothing empty is asked for */
             const pl_buffer *buffers;
             size_t count;  /* any number; a system call takes as many as it can */
             size_t offset; /* bytes of the first buffer that are already gone */
@@ -157,6 +174,8 @@ struct pl__completion {
  *     SOCKET_NAME      the local address into `address`
  *     SOCKET_PEER      the peer's address into `address`
  *     HANDLE_CLOSE     closes the handle; nothing of it is in flight, and it is detached
+ *     PIPE_PAIR        a pipe: bytes go one way. An end for a stream of this process into the closed `handle`, the other
+ *                      end into the closed `other`; neither inherited; `flags`
  *     INTERRUPT_WATCH  `value` 1: Ctrl-C and its kin count up `interrupts` and wake; 0: no longer. PL_EBUSY: another
  *                      proactor of the process watches
  */
@@ -168,6 +187,7 @@ struct pl__completion {
     X(SOCKET_NAME)                                                                                                     \
     X(SOCKET_PEER)                                                                                                     \
     X(HANDLE_CLOSE)                                                                                                    \
+    X(PIPE_PAIR)                                                                                                       \
     X(INTERRUPT_WATCH)
 
 enum pl__request_kind {
@@ -189,6 +209,11 @@ enum pl__listen_flag {
     PL__LISTEN_IPV6_ONLY = 2   /* else an IPv6 wildcard takes IPv4 too */
 };
 
+enum pl__pipe_flag {
+    PL__PIPE_WRITE = 1,  /* `handle` is the writing end; else the reading one */
+    PL__PIPE_STREAMS = 2 /* `other` is for a stream, too; else for a child, which expects an end that blocks */
+};
+
 typedef struct pl__request {
     uint8_t kind;
     uint8_t family;
@@ -198,6 +223,7 @@ typedef struct pl__request {
     int32_t backlog;
     int64_t value;
     pl__handle *handle;
+    pl__handle *other;
     pl_address address;
 } pl__request;
 

@@ -93,7 +93,13 @@ static int check_open(const pl_stream *stream)
     int checked = pl__loop_check_thread(stream->loop);
     if (checked < 0)
         return checked;
-    return stream->closed || stream->handle.object == PL__NO_OBJECT ? PL_ECLOSED : PL_OK;
+    bool open = stream->handle.object != PL__NO_OBJECT || stream->shut_done; /* a shut writing end has no handle */
+    return stream->closed || !open ? PL_ECLOSED : PL_OK;
+}
+
+static bool has_trait(const pl_stream *stream, enum pl__handle_trait trait)
+{
+    return (stream->handle.traits & trait) != 0;
 }
 
 static int control(pl_stream *stream, pl__request request)
@@ -128,7 +134,7 @@ static void read_finished(pl__completion *completion)
     int64_t result = pl__completion_take(completion);
     if (result > 0)
         stream->bytes_read += result;
-    else if (result != PL_ECANCELED && result != PL_ENOMEM)
+    else if (result != PL_ECANCELED && result != PL_ENOMEM && result != PL_EMSGSIZE)
         stream->ended = true;
     if (result > 0 && op->output)
         result = lend(stream, op, completion->as.receive.data, result);
@@ -145,6 +151,8 @@ static int read_start(pl_op *op, pl_stream *stream, void *data, size_t size, con
         checked = pl__op_check(op, stream->loop);
     if (checked < 0)
         return checked;
+    if (has_trait(stream, PL__WRITE_ONLY))
+        return PL_ENOTSUP;
     if (stream->reader || stream->lent)
         return PL_EBUSY;
     pl__op *inner = pl__op_begin(op, stream->loop, &read_type, stream, (void *)(uintptr_t)lent);
@@ -283,6 +291,10 @@ static void take_sent(pl__op *op)
         break_writes(op, op->cancel_code, completion->system_error, PL_EBROKEN);
         return;
     }
+    if (sent == PL_EMSGSIZE && has_trait(stream, PL__MESSAGES)) { /* nothing of it went out */
+        write_end(op, sent, completion->system_error);
+        return;
+    }
     if (sent < 0) {
         break_writes(op, sent, completion->system_error, sent);
         return;
@@ -318,12 +330,17 @@ static bool send_piece(pl__op *op)
     return true;
 }
 
+static void close_handle(pl_stream *stream);
+
 static void shut_down(pl_stream *stream)
 {
-    if (stream->shut && !stream->shut_done && stream->write_error == 0) {
-        stream->shut_done = true;
+    if (!stream->shut || stream->shut_done || stream->write_error < 0)
+        return;
+    stream->shut_done = true;
+    if (has_trait(stream, PL__WRITE_ONLY))
+        close_handle(stream);
+    else
         (void)control(stream, (pl__request){.kind = PL__REQUEST_SOCKET_SHUTDOWN});
-    }
 }
 
 /* Sends as long as the system takes it, up to a fair share of the turn. */
@@ -383,6 +400,8 @@ static int check_write(const pl_op *op, const pl_stream *stream)
     int checked = check_open(stream);
     if (checked == PL_OK)
         checked = pl__op_check(op, stream->loop);
+    if (checked == PL_OK && has_trait(stream, PL__READ_ONLY))
+        checked = PL_ENOTSUP;
     if (checked == PL_OK && stream->shut)
         checked = PL_EPIPE;
     return checked;
@@ -450,6 +469,8 @@ int pl_stream_send_file_start(pl_op *op, pl_stream *stream, pl_file *file, int64
     if (size > INT64_MAX - offset)
         size = INT64_MAX - offset; /* as far as the file goes */
     int checked = check_write(op, stream);
+    if (checked == PL_OK && (stream->handle.type != PL__SOCKET || has_trait(stream, PL__MESSAGES)))
+        checked = PL_ENOTSUP;
     if (checked == PL_OK)
         checked = pl__file_check(file, stream->loop);
     if (checked < 0)
@@ -517,6 +538,8 @@ int pl_stream_shutdown(pl_stream *stream)
     int checked = check_open(stream);
     if (checked < 0)
         return checked;
+    if (has_trait(stream, PL__READ_ONLY) || has_trait(stream, PL__NO_HALF_CLOSE))
+        return PL_ENOTSUP;
     if (stream->write_error < 0)
         return (int)stream->write_error;
     stream->shut = true;
@@ -527,11 +550,12 @@ int pl_stream_shutdown(pl_stream *stream)
 
 /* --- Closing ------------------------------------------------------------------------------------------------------ */
 
-/* Whether bytes of ours may still be on their way to a peer that a reset would reach first. */
+/* Whether bytes of ours may still be on their way to a peer that a reset would reach first. Pipes know no reset, and a
+ * peer that cannot be told of the end does not end either. */
 static bool wants_drain(const pl_stream *stream)
 {
-    return !stream->drained && !stream->dropping && !stream->ended && stream->bytes_written > 0 &&
-           stream->write_error == 0 && stream->linger > 0;
+    return stream->handle.type == PL__SOCKET && !stream->drained && !stream->dropping && !stream->ended &&
+           stream->bytes_written > 0 && stream->write_error == 0 && stream->linger > 0;
 }
 
 /* Takes the result of one read of the drain. */
@@ -575,13 +599,8 @@ static bool drain(pl_stream *stream)
     return false;
 }
 
-static void close_if_idle(pl_stream *stream)
+static void close_handle(pl_stream *stream)
 {
-    if (!stream->closed || stream->handle.object == PL__NO_OBJECT || stream->reader ||
-        !pl__list_is_empty(&stream->writes) || stream->drain.state != PL__IDLE || stream->handle.in_flight > 0)
-        return;
-    if (wants_drain(stream) && drain(stream))
-        return;
     (void)pl__timer_stop(&stream->linger_timer);
     if (pl__node_is_linked(&stream->pump.node))
         pl__node_unlink(&stream->pump.node);
@@ -592,13 +611,24 @@ static void close_if_idle(pl_stream *stream)
     pl_stream_unref(stream); /* the open handle's */
 }
 
+static void close_if_idle(pl_stream *stream)
+{
+    if (!stream->closed || stream->handle.object == PL__NO_OBJECT || stream->reader ||
+        !pl__list_is_empty(&stream->writes) || stream->drain.state != PL__IDLE || stream->handle.in_flight > 0)
+        return;
+    if (wants_drain(stream) && drain(stream))
+        return;
+    close_handle(stream);
+}
+
 /* Everything queued ends with PL_ECLOSED, and the peer sees a reset. */
 static void drop_writes(pl_stream *stream)
 {
     if (stream->dropping)
         return;
     stream->dropping = true;
-    (void)control(stream, (pl__request){.kind = PL__REQUEST_SOCKET_OPTION, .option = PL__OPTION_RESET, .value = 1});
+    if (stream->handle.type == PL__SOCKET)
+        (void)control(stream, (pl__request){.kind = PL__REQUEST_SOCKET_OPTION, .option = PL__OPTION_RESET, .value = 1});
     /* From the back: those behind the first have not begun, and end here and now. */
     for (pl__op *op; (op = last_write(stream));) {
         bool first = op == first_write(stream);
@@ -721,6 +751,8 @@ static int set_option(pl_stream *stream, uint8_t option, int64_t value)
     int checked = check_open(stream);
     if (checked < 0)
         return checked;
+    if (stream->handle.type != PL__SOCKET)
+        return PL_ENOTSUP;
     return control(stream, (pl__request){.kind = PL__REQUEST_SOCKET_OPTION, .option = option, .value = value});
 }
 
@@ -751,6 +783,8 @@ static int get_address(pl_stream *stream, uint8_t kind, pl_address *address)
     int checked = address ? check_open(stream) : PL_EINVAL;
     if (checked < 0)
         return checked;
+    if (stream->handle.type != PL__SOCKET)
+        return PL_ENOTSUP;
     pl__request request = {.kind = kind, .handle = &stream->handle};
     int result = pl__loop_control(stream->loop, &request);
     if (result >= 0)

@@ -17,6 +17,7 @@
 #include <proloop/loop_thread.h>
 #include <proloop/net.h>
 #include <proloop/op.h>
+#include <proloop/pipe.h>
 #include <proloop/process_pool.h>
 #include <proloop/queue.h>
 #include <proloop/run.h>

@@ -6,8 +6,8 @@
  * call says EAGAIN, which clears the flag. So, between polls, who waits at the front of a queue waits for an
  * edge.
  *
- * A receive that got less than it asked for has drained the socket: the flag is cleared without the EAGAIN,
- * for what arrives later is a new edge. Once the peer has hung up there may be no more edges, so from then on
+ * A receive that got less than it asked for has drained the socket (not so a pipe, a terminal or a socket that
+ * keeps messages): the flag is cleared without the EAGAIN, for what arrives later is a new edge. Once the peer has hung up there may be no more edges, so from then on
  * every receive is tried. A cancel takes its completion off the queue at once, but the next poll delivers it,
  * as elsewhere. While a handle connects, whatever else is asked of it ends with PL_ENOTCONN.
  *
@@ -27,6 +27,7 @@
 #include "../clock.h"
 #include "error.h"
 #include "interrupt.h"
+#include "pipe.h"
 #include "selector.h"
 #include "tcp.h"
 
@@ -203,6 +204,7 @@ static bool attempt_accept(adapter *self, pl__completion *c, outcome *out)
         pl__handle_init(accepted);
         accepted->object = (uintptr_t)descriptor;
         accepted->family = c->handle->family;
+        accepted->traits = c->handle->traits;
     }
     return ended(out, descriptor >= 0 ? 0 : descriptor);
 }
@@ -224,10 +226,25 @@ static bool attempt_connect(adapter *self, pl__completion *c, outcome *out)
     return ended(out, pl__tcp_connect_result(descriptor_of(c->handle)));
 }
 
+static bool is_plain_socket(const pl__handle *handle)
+{
+    return handle->type == PL__SOCKET && !(handle->traits & PL__MESSAGES);
+}
+
+static int64_t receive_from(const pl__handle *handle, void *data, size_t size)
+{
+    if (handle->traits & PL__MESSAGES)
+        return pl__pipe_receive_message(descriptor_of(handle), data, size);
+    if (handle->type == PL__PIPE)
+        return pl__pipe_read(descriptor_of(handle), data, size);
+    return pl__tcp_receive(descriptor_of(handle), data, size);
+}
+
 /* Notes what a receive tells of its handle. */
 static bool received(pl__completion *c, int64_t count, size_t size, outcome *out)
 {
-    if (count == -EAGAIN || (count >= 0 && (uint64_t)count < size))
+    bool drained = count >= 0 && (uint64_t)count < size && is_plain_socket(c->handle);
+    if (count == -EAGAIN || drained)
         clear(c->handle, PL__READABLE);
     if (count == -EAGAIN)
         return false;
@@ -242,7 +259,7 @@ static bool attempt_pooled_receive(pl__completion *c, outcome *out)
     void *data = pl__buffer_take(c->as.receive.pool);
     if (!data)
         return ended(out, -ENOMEM);
-    int64_t count = pl__tcp_receive(descriptor_of(c->handle), data, PL__BUFFER_SIZE);
+    int64_t count = receive_from(c->handle, data, PL__BUFFER_SIZE);
     if (count > 0)
         c->as.receive.data = data;
     else
@@ -256,13 +273,16 @@ static bool attempt_receive(adapter *self, pl__completion *c, outcome *out)
     size_t size = c->as.receive.size;
     if (c->as.receive.pool)
         return attempt_pooled_receive(c, out);
-    return received(c, pl__tcp_receive(descriptor_of(c->handle), c->as.receive.data, size), size, out);
+    return received(c, receive_from(c->handle, c->as.receive.data, size), size, out);
 }
 
 /* Notes what a failed send tells of its handle. Nothing is sent after a half close of our own, so a broken pipe is a
- * reset whose news another call got: it is told as such. */
+ * reset whose news another call got: it is told as such. Of what is no IP socket it says only that nobody reads any
+ * more; what was sent to us before is still there, and its end too. */
 static int64_t note_failure(pl__handle *handle, int64_t error)
 {
+    if (error == -EPIPE && handle->family == 0)
+        return -ECONNRESET;
     if (error == -EPIPE)
         error = -ECONNRESET;
     if (error == -ECONNRESET || error == -ETIMEDOUT)
@@ -273,9 +293,12 @@ static int64_t note_failure(pl__handle *handle, int64_t error)
 static bool attempt_send(adapter *self, pl__completion *c, outcome *out)
 {
     PL__UNUSED(self);
-    bool complete;
-    int64_t count =
-        pl__tcp_send(descriptor_of(c->handle), c->as.send.buffers, c->as.send.count, c->as.send.offset, &complete);
+    const pl_buffer *buffers = c->as.send.buffers;
+    int descriptor = descriptor_of(c->handle);
+    bool complete = true; /* a pipe that is full now says so the next time */
+    int64_t count = c->handle->type == PL__PIPE
+                        ? pl__pipe_write(descriptor, buffers, c->as.send.count, c->as.send.offset)
+                        : pl__tcp_send(descriptor, buffers, c->as.send.count, c->as.send.offset, &complete);
     if (count == -EAGAIN || (count >= 0 && !complete))
         clear(c->handle, PL__WRITABLE);
     if (count == -EAGAIN)
@@ -547,6 +570,12 @@ static int handle_close(adapter *self, pl__request *request)
     return 0;
 }
 
+static int pipe_pair(adapter *self, pl__request *request)
+{
+    PL__UNUSED(self);
+    return pl__pipe_make_pair(request);
+}
+
 static int interrupt_watch(adapter *self, pl__request *request)
 {
     if (request->value)
@@ -559,7 +588,8 @@ static int (*const requests[])(adapter *, pl__request *) = {
     [PL__REQUEST_SOCKET_OPEN] = socket_open,         [PL__REQUEST_SOCKET_LISTEN] = socket_listen,
     [PL__REQUEST_SOCKET_SHUTDOWN] = socket_shutdown, [PL__REQUEST_SOCKET_OPTION] = socket_option,
     [PL__REQUEST_SOCKET_NAME] = socket_name,         [PL__REQUEST_SOCKET_PEER] = socket_peer,
-    [PL__REQUEST_HANDLE_CLOSE] = handle_close,       [PL__REQUEST_INTERRUPT_WATCH] = interrupt_watch,
+    [PL__REQUEST_HANDLE_CLOSE] = handle_close,       [PL__REQUEST_PIPE_PAIR] = pipe_pair,
+    [PL__REQUEST_INTERRUPT_WATCH] = interrupt_watch,
 };
 
 static int control(pl__proactor *proactor, pl__request *request)

@@ -53,7 +53,7 @@ typedef struct verb {
     int64_t (*end)(pl__completion *completion, pl__packet *packet, int64_t result);
 } verb;
 
-static const verb verbs[PL__OPERATION_KINDS] = {
+static const verb socket_verbs[PL__OPERATION_KINDS] = {
 #define VERB_WORKER(NAME, name)
 #define VERB_SYSTEM(NAME, name)       [PL__##NAME] = {pl__begin_##name, pl__end_##name},
 #define VERB(NAME, name, who, cancel) VERB_##who(NAME, name)
@@ -62,6 +62,16 @@ static const verb verbs[PL__OPERATION_KINDS] = {
 #undef VERB_SYSTEM
 #undef VERB_WORKER
 };
+
+static const verb pipe_verbs[PL__OPERATION_KINDS] = {
+    [PL__RECEIVE] = {pl__pipe_begin_receive, pl__pipe_end_receive},
+    [PL__SEND] = {pl__pipe_begin_send, pl__pipe_end_send},
+};
+
+static const verb *verb_of(const pl__completion *completion)
+{
+    return completion->handle && completion->handle->type == PL__PIPE ? &pipe_verbs[completion->kind] : &socket_verbs[completion->kind];
+}
 
 static iocp *iocp_of(pl__proactor *proactor)
 {
@@ -120,6 +130,15 @@ static int64_t iocp_now(pl__proactor *proactor)
 
 /* --- Handles ------------------------------------------------------------------------------------------------------ */
 
+/* Whether a request that succeeds at once may do without its packet. A read of a message may succeed by half
+ * (ERROR_MORE_DATA), and then nobody says whether a packet comes. */
+static bool may_skip(const pl__handle *handle)
+{
+    if (handle->type == PL__PIPE)
+        return !(handle->traits & PL__MESSAGES);
+    return pl__winsock_skips(handle->family);
+}
+
 static int iocp_attach(pl__proactor *proactor, pl__handle *handle)
 {
     HANDLE object = (HANDLE)handle->object;
@@ -130,9 +149,8 @@ static int iocp_attach(pl__proactor *proactor, pl__handle *handle)
     }
     handle->attached = true;
     handle->flags = 0;
-    if (pl__winsock_skips(handle->family) &&
-        SetFileCompletionNotificationModes(object,
-                                           FILE_SKIP_COMPLETION_PORT_ON_SUCCESS | FILE_SKIP_SET_EVENT_ON_HANDLE))
+    if (may_skip(handle) && SetFileCompletionNotificationModes(object, FILE_SKIP_COMPLETION_PORT_ON_SUCCESS |
+                                                                           FILE_SKIP_SET_EVENT_ON_HANDLE))
         handle->flags |= PL__SKIPS_PACKETS;
     return PL_OK;
 }
@@ -165,7 +183,7 @@ int64_t pl__packet_failed(pl__packet *packet, DWORD error)
 static int64_t settle(pl__completion *completion, pl__packet *packet, int64_t result)
 {
     bool cancelling = completion->state == PL__CANCELLING;
-    result = verbs[completion->kind].end(completion, packet, result);
+    result = verb_of(completion)->end(completion, packet, result);
     if (result == PL_ECANCELED && !cancelling) {
         result = packet->repeated ? PL_ECONNABORTED : PL__AGAIN;
         packet->repeated = true;
@@ -179,7 +197,7 @@ static bool begin(pl__completion *completion, pl__packet *packet)
     for (int i = 0; i < REQUESTS; i++) {
         packet->overlapped = (OVERLAPPED){0};
         packet->system_error = 0;
-        if (verbs[completion->kind].begin(completion, packet))
+        if (verb_of(completion)->begin(completion, packet))
             return true;
         packet->result = settle(completion, packet, packet->result);
         if (packet->result != PL__AGAIN)
@@ -226,6 +244,8 @@ static void iocp_flush(pl__proactor *proactor)
 static int iocp_control(pl__proactor *proactor, pl__request *request)
 {
     request->system_error = 0;
+    if (request->kind == PL__REQUEST_PIPE_PAIR || (request->handle && request->handle->type == PL__PIPE))
+        return pl__pipe_control(request);
     if (request->kind != PL__REQUEST_INTERRUPT_WATCH)
         return pl__socket_control(request);
     if (request->value)

@@ -2,7 +2,7 @@
  * sockets (tcp.c) divide the work.
  *
  * iocp.c owns the completion port and the life of every completion; it knows nothing of sockets. Each kind
- * that the system itself can carry out is a pair of functions in tcp.c:
+ * that the system itself can carry out is a pair of functions in tcp.c, or, of a pipe, in pipe.c:
  *
  *     begin   makes the system's request. True: a packet for it will come. False: it ended at once,
  * packet->result. end     makes the completion's result of how the request ended; or PL__AGAIN: it takes one
@@ -59,6 +59,7 @@ typedef struct pl__packet {
     SOCKET accepted;      /* ACCEPT: the socket that is being made */
     int32_t system_error; /* behind a negative result */
     bool repeated;        /* an abort that nobody asked for was answered by asking again */
+    bool waiting;         /* RECEIVE of a pipe: the request is of no bytes, and only waits for some */
 } pl__packet;
 
 PL__STATIC_ASSERT(sizeof(pl__packet) <= sizeof(((pl__completion *)0)->system), "a packet does not fit");
@@ -91,6 +92,13 @@ PL__OPERATIONS(PL__DECLARE_VERB)
 
 /* iocp.c */
 extern const pl__proactor_class pl__iocp;
+
+/* pipe.c: the verbs of a PL__PIPE */
+bool pl__pipe_begin_receive(pl__completion *completion, pl__packet *packet);
+int64_t pl__pipe_end_receive(pl__completion *completion, pl__packet *packet, int64_t result);
+bool pl__pipe_begin_send(pl__completion *completion, pl__packet *packet);
+int64_t pl__pipe_end_send(pl__completion *completion, pl__packet *packet, int64_t result);
+int pl__pipe_control(pl__request *request); /* the PIPE_ requests, and HANDLE_CLOSE of a pipe */
 
 /* tcp.c */
 int pl__winsock_start(void);                  /* once per process, by whoever comes first; PL_OK or why not */

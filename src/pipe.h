@@ -1,0 +1,14 @@
+/* Pipes, from the inside: what other waits are made of. */
+#ifndef PROLOOP_SRC_PIPE_H
+#define PROLOOP_SRC_PIPE_H
+
+#include <proloop/stream.h>
+
+#include "proactor.h"
+
+/* A pipe of two ends, neither inherited. `ours` becomes a stream of this process by pl__stream_open; `theirs` too if
+ * flags say PL__PIPE_STREAMS, else it is an object that blocks, for a child. Both must be closed handles. PL_OK; an
+ * error, and nothing is open. */
+int pl__pipe_pair(pl_loop *loop, pl__handle *ours, pl__handle *theirs, uint8_t flags);
+
+#endif
