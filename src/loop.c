@@ -15,6 +15,7 @@
 #include "stream.h"
 #include "task.h"
 #include "thread.h"
+#include "watch.h"
 
 enum {
     PL__TASK_BUDGET = 256,
@@ -75,6 +76,7 @@ static int loop_init(pl_loop *loop, const pl_loop_options *options)
     pl__list_init(&loop->operations);
     pl__list_init(&loop->streams);
     pl__list_init(&loop->listeners);
+    pl__list_init(&loop->watches);
     pl__list_init(&loop->ends);
     pl__list_init(&loop->aborts);
     pl__list_init(&loop->closers);
@@ -554,9 +556,10 @@ static void end_operations(pl_loop *loop)
     loop->default_pool = NULL;
     pl__listeners_close(loop);
     pl__streams_close(loop);
+    pl__watches_close(loop);
     cancel_operations(&loop->operations);
     while (loop->in_flight > 0 || !pl__list_is_empty(&loop->streams) || !pl__list_is_empty(&loop->listeners) ||
-           !pl__list_is_empty(&loop->operations))
+           !pl__list_is_empty(&loop->watches) || !pl__list_is_empty(&loop->operations))
         iterate(loop, PL_FOREVER);
 }
 

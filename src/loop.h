@@ -61,6 +61,7 @@ struct pl_loop {
     pl__list operations; /* pl__op, pending, not in memory of a task's stack */
     pl__list streams;    /* pl_stream with an open handle */
     pl__list listeners;  /* pl_listener, likewise */
+    pl__list watches;    /* pl_watch, likewise */
     pl__list ends;       /* pl__loop_end */
     pl__list aborts;     /* pl__group, while group_abort is at work */
     bool aborting;

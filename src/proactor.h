@@ -49,12 +49,15 @@ typedef struct pl__buffer_pool pl__buffer_pool;
     X(RECEIVE, receive, SYSTEM, CANCELLABLE)                                                                           \
     X(SEND, send, SYSTEM, CANCELLABLE)                                                                                 \
     X(SEND_FILE, send_file, SYSTEM, CANCELLABLE)                                                                       \
+    X(CHANGES, changes, SYSTEM, CANCELLABLE)                                                                           \
     X(RESOLVE, resolve, WORKER, ABANDONABLE)                                                                           \
     X(FILE_OPEN, file_open, WORKER, ABANDONABLE)                                                                       \
     X(FILE_STAT, file_stat, WORKER, ABANDONABLE)                                                                       \
     X(FILE_READ, file_read, WORKER, JOINED)                                                                            \
     X(FILE_CLOSE, file_close, WORKER, JOINED)                                                                          \
-    X(FOLDER_LIST, folder_list, WORKER, JOINED)
+    X(FOLDER_LIST, folder_list, WORKER, JOINED)                                                                        \
+    X(CHANGES_OPEN, changes_open, WORKER, ABANDONABLE)                                                                 \
+    X(CHANGES_READ, changes_read, WORKER, JOINED)
 
 enum pl__operation_kind {
     PL__NO_OPERATION = 0,
@@ -82,7 +85,8 @@ static inline bool pl__kind_is_worker(uint8_t kind)
 /* What kind of system object a handle is, and so which calls work on it. */
 enum pl__handle_type {
     PL__SOCKET, /* a stream socket; on Unix a local one too */
-    PL__PIPE    /* Windows: an end of a named pipe; Unix: a pipe or a terminal, which know read and write */
+    PL__PIPE,   /* Windows: an end of a named pipe; Unix: a pipe or a terminal, which know read and write */
+    PL__FOLDER  /* Windows: a folder; Unix: a descriptor of inotify */
 };
 
 /* What sets a handle apart from a stream socket, for the library above. */
@@ -156,6 +160,13 @@ struct pl__completion {
             int64_t offset;
             int64_t size;
         } send_file;
+        struct { /* result: bytes, in the system's own format; 0: it had too little room, and some are lost; PL_ENOENT:
+                    the folder is not there any more */
+            void *data; /* aligned to 8 */
+            uint32_t size;
+            uint8_t wanted; /* enum pl_watch_kind */
+            bool recursive;
+        } changes;
         pl__job *job; /* the WORKER kinds: see worker_pool.h */
     } as;
     union { /* the proactor's own: an OVERLAPPED, for instance */

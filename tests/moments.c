@@ -219,9 +219,8 @@ static void wait_until_completed(void)
     if (now.row->is_complete)
         CHECK(now.row->is_complete(now.state));
     else if (now.row->completion)
-        CHECK(moment_system_is_through(now.submitted,
-                                       now.submitted_count < SUBMITTED_MAX ? now.submitted_count : SUBMITTED_MAX,
-                                       now.row->writes));
+        CHECK(moment_system_is_through(
+            now.submitted, now.submitted_count < SUBMITTED_MAX ? now.submitted_count : SUBMITTED_MAX, now.row->writes));
     else if (CHECK(own != NULL) && !pl__kind_is_worker(own->kind))
         CHECK(moment_system_is_through(&own, 1, now.row->writes));
 }

@@ -10,7 +10,8 @@ static SOCKET socket_of(const peer *end)
 
 static bool make_socket(peer *end, struct sockaddr_in *address, uint16_t port)
 {
-    SOCKET made = WSASocketW(AF_INET, SOCK_STREAM, IPPROTO_TCP, NULL, 0, WSA_FLAG_OVERLAPPED | WSA_FLAG_NO_HANDLE_INHERIT);
+    SOCKET made =
+        WSASocketW(AF_INET, SOCK_STREAM, IPPROTO_TCP, NULL, 0, WSA_FLAG_OVERLAPPED | WSA_FLAG_NO_HANDLE_INHERIT);
     end->object = made == INVALID_SOCKET ? 0 : (uintptr_t)made + 1;
     *address = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(port)};
     address->sin_addr.s_addr = htonl(INADDR_LOOPBACK);

@@ -25,5 +25,6 @@
 #include <proloop/stream.h>
 #include <proloop/sync.h>
 #include <proloop/task.h>
+#include <proloop/watch.h>
 
 #endif

@@ -30,6 +30,7 @@
 #include "pipe.h"
 #include "selector.h"
 #include "tcp.h"
+#include "watch.h"
 
 /* In pl__handle.flags, beside enum pl__readiness. */
 enum {
@@ -338,6 +339,15 @@ static bool attempt_send_file(adapter *self, pl__completion *c, outcome *out)
     return false;
 }
 
+static bool attempt_changes(adapter *self, pl__completion *c, outcome *out)
+{
+    PL__UNUSED(self);
+    int64_t count = pl__changes_receive(descriptor_of(c->handle), c->as.changes.data, c->as.changes.size);
+    if (count == -EAGAIN)
+        clear(c->handle, PL__READABLE);
+    return count != -EAGAIN && ended(out, count);
+}
+
 /* What there is to know of each kind the system has no completion for. */
 static const struct work {
     bool (*begin)(adapter *, pl__completion *, outcome *); /* in submit, before all else; may be NULL */
@@ -349,6 +359,7 @@ static const struct work {
     [PL__RECEIVE] = {NULL, attempt_receive, PL__READABLE | PL__HANGUP},
     [PL__SEND] = {NULL, attempt_send, PL__WRITABLE},
     [PL__SEND_FILE] = {begin_send_file, attempt_send_file, PL__WRITABLE},
+    [PL__CHANGES] = {NULL, attempt_changes, PL__READABLE | PL__HANGUP},
 };
 
 /* --- The life of a completion ------------------------------------------------------------------------------------- */

@@ -134,6 +134,8 @@ static int64_t iocp_now(pl__proactor *proactor)
  * (ERROR_MORE_DATA), and then nobody says whether a packet comes. */
 static bool may_skip(const pl__handle *handle)
 {
+    if (handle->type == PL__FOLDER)
+        return false; /* its requests do not tell whether they succeeded at once */
     if (handle->type == PL__PIPE)
         return !(handle->traits & PL__MESSAGES);
     return pl__winsock_skips(handle->family);
