@@ -80,11 +80,6 @@ static void drop_changes(pl__list *changes)
         change_free(PL__CONTAINER_OF(node, pl__change, node));
 }
 
-void pl__news_drop(pl__news *news)
-{
-    drop_changes(&news->changes);
-}
-
 static pl__change *last_change(const pl__list *changes)
 {
     pl__node *node = pl__list_last(changes);
@@ -183,9 +178,11 @@ static pl_watch *watch_create(pl_loop *loop, const pl_watch_options *options)
 
 /* --- Giving out --------------------------------------------------------------------------------------------------- */
 
+/* The end is told when all that came before it is. */
 static bool has_something(const pl_watch *watch)
 {
-    return watch->lost || !pl__list_is_empty(&watch->changes) || watch->end != GOES_ON;
+    bool over = watch->end != GOES_ON && watch->working.state == PL__IDLE;
+    return watch->lost || !pl__list_is_empty(&watch->changes) || over;
 }
 
 /* Ends an operation with what there is. */
@@ -283,8 +280,8 @@ static void take_reading(pl_watch *watch)
         watch->lost = true;
     if (watch->working.state != PL__IDLE)
         watch->unread = result;
-    else if (result > 0)
-        start_work(watch, result, false);
+    else if (result > 0 || (watch->end != GOES_ON && watch->news.half))
+        start_work(watch, result > 0 ? result : 0, result <= 0);
 }
 
 static void reading_finished(pl__completion *completion);
@@ -358,10 +355,10 @@ static void take_work(pl_watch *watch)
         return;
     }
     read_on(watch);
-    if (!watch->news.half || watch->end != GOES_ON || watch->working.state != PL__IDLE)
+    if (!watch->news.half || watch->working.state != PL__IDLE)
         return;
     int64_t deadline = pl__deadline_after(pl__loop_now(watch->loop), PL__HALF_WAITS);
-    if (pl__timer_start_at(&watch->half, watch->loop, deadline, half_is_over, watch) < 0)
+    if (watch->end != GOES_ON || pl__timer_start_at(&watch->half, watch->loop, deadline, half_is_over, watch) < 0)
         start_work(watch, 0, true);
 }
 

@@ -42,8 +42,6 @@ void pl__news_init(pl__news *news, uint8_t wanted, size_t room);
 /* Adds a change, if it is wanted. For a rename `old_name` is not NULL. */
 void pl__news_tell(pl__news *news, uint8_t kind, const char *name, const char *old_name);
 
-void pl__news_drop(pl__news *news);
-
 /* What the system's part remembers of a watched folder. Made by pl__run_changes_open. NULL is allowed. Any thread. */
 typedef struct pl__changes pl__changes;
 void pl__changes_destroy(pl__changes *changes);

@@ -345,5 +345,7 @@ void moment_run(test_context *t, const char *name, const moment_row *row, moment
     shims_begin();
     loopback_run(t, run_body, NULL);
     shims_end();
+    if (row->clean_up)
+        row->clean_up();
     free(now.state);
 }

@@ -118,6 +118,9 @@ typedef struct moment_row {
     /* In the director, always after a set_up that succeeded. NULL: nothing to do. */
     void (*tear_down)(void *state);
 
+    /* When the loop is closed, and with it all that the case had open: the place to remove folders. NULL: nothing to do. */
+    void (*clean_up)(void);
+
     /* PL__ACCEPT...: the kind of completion whose end ends it, if that is not the completion of its own pl_op. */
     uint8_t completion;
     bool writes;

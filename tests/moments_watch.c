@@ -71,7 +71,6 @@ static void next_tear_down(void *state)
 {
     watching *w = state;
     pl_watch_close(w->watch);
-    remove_folder();
 }
 
 /* Told: by the job that makes events. */
@@ -84,6 +83,7 @@ const moment_row moment_row_watch_next = {
     .complete = make_a,
     .check = next_check,
     .tear_down = next_tear_down,
+    .clean_up = remove_folder,
     .completion = PL__CHANGES_READ,
     .never = {[MOMENT_COMPLETED] = "what the system has collected is watch_collect's matter"},
 };
@@ -98,6 +98,7 @@ const moment_row moment_row_watch_collect = {
     .complete = make_a,
     .check = next_check,
     .tear_down = next_tear_down,
+    .clean_up = remove_folder,
     .completion = PL__CHANGES,
     .never = {[MOMENT_DONE] = "a worker makes the event: see watch_next"},
 };
@@ -164,4 +165,5 @@ const moment_row moment_row_watch_open = {
     .complete = release,
     .check = open_check,
     .tear_down = open_tear_down,
+    .clean_up = remove_folder,
 };

@@ -6,8 +6,12 @@
  *
  * A new folder may have something in it before its watch exists. So it is listed after that, and what is found is told as
  * created. Some of it the system tells too: the names found are remembered until the system has told all that it knew at
- * the time of the listing, which is when it has nothing more to tell. When it lost events the whole tree is looked through
- * once more, and watches of folders that are not in it any more are removed.
+ * the time of the listing, which is when it has nothing more to tell.
+ *
+ * What the system tells is past: a new folder may have been renamed already when its watch is to be made. If it was not
+ * found, that is remembered in the same way, until its new name is told. If others that were found may have been mistaken for
+ * one another, or if the system lost events, the loss is said, the whole tree is looked through once more, and watches of
+ * folders that are not in it any more are removed.
  */
 #include "watch.h"
 
@@ -43,10 +47,11 @@ typedef struct folder {
     char *name; /* in its parent; of the root NULL */
 } folder;
 
-/* A name that was found in a new folder. */
+/* A name that was found in a new folder; or `missing`: the name of a new folder that was not found. */
 typedef struct listed {
     pl__node node;
     int watch;
+    bool missing;
     size_t size;
     char name[1];
 } listed;
@@ -75,6 +80,8 @@ struct pl__changes {
     size_t to_list_capacity;
     pl__list found[LISTED_BUCKETS]; /* listed */
     size_t found_count;
+    bool fresh;  /* folders got watches since the system had nothing to tell */
+    bool unsure; /* and one was renamed: it may have been another that did */
     half old;
     char path[PATH_MAX];     /* relative, of what is told */
     char old_path[PATH_MAX]; /* of the old name of a rename */
@@ -192,14 +199,22 @@ static void sweep(pl__changes *self)
     self->count = kept;
 }
 
+/* The folder of that name in another; NULL: it has no watch. */
+static folder *find_named(const pl__changes *self, int parent, const char *name)
+{
+    for (size_t i = 0; i < self->count; i++) {
+        folder *entry = &self->folders[i];
+        if (entry->parent == parent && entry->name && strcmp(entry->name, name) == 0)
+            return entry;
+    }
+    return NULL;
+}
+
 /* A folder has left the tree, with all below it. */
 static void forget_tree(pl__changes *self, int parent, const char *name)
 {
-    int top = NO_WATCH;
-    for (size_t i = 0; i < self->count; i++) {
-        if (self->folders[i].parent == parent && self->folders[i].name && strcmp(self->folders[i].name, name) == 0)
-            top = self->folders[i].watch;
-    }
+    const folder *named = find_named(self, parent, name);
+    int top = named ? named->watch : NO_WATCH;
     for (size_t i = 0; i < self->count; i++)
         self->folders[i].found = !lies_in(self, self->folders[i].watch, top);
     sweep(self);
@@ -260,13 +275,17 @@ static pl__list *bucket_of(pl__changes *self, int watch, const char *name)
     return &self->found[hash % LISTED_BUCKETS];
 }
 
-static void remember(pl__changes *self, int watch, const char *name)
+static bool recall(pl__changes *self, int watch, const char *name, bool missing);
+
+static void remember(pl__changes *self, int watch, const char *name, bool missing)
 {
+    (void)recall(self, watch, name, missing); /* once */
     size_t size = sizeof(listed) + strlen(name);
     listed *entry = pl__allocate_zeroed(size);
     if (!entry)
         return; /* it may be told twice */
     entry->watch = watch;
+    entry->missing = missing;
     entry->size = size;
     memcpy(entry->name, name, strlen(name));
     pl__list_push_back(bucket_of(self, watch, name), &entry->node);
@@ -281,13 +300,13 @@ static void forget(pl__changes *self, listed *entry)
 }
 
 /* True: it was among them, and is not any more. */
-static bool recall(pl__changes *self, int watch, const char *name)
+static bool recall(pl__changes *self, int watch, const char *name, bool missing)
 {
     if (self->found_count == 0)
         return false;
     PL__LIST_EACH (node, bucket_of(self, watch, name)) {
         listed *entry = PL__CONTAINER_OF(node, listed, node);
-        if (entry->watch == watch && strcmp(entry->name, name) == 0) {
+        if (entry->watch == watch && entry->missing == missing && strcmp(entry->name, name) == 0) {
             forget(self, entry);
             return true;
         }
@@ -317,8 +336,18 @@ static int watch_sub_folder(pl__changes *self, int parent, const char *name)
     if (!write_full_path(self, parent, name))
         return 0; /* too long to be named to the system */
     int watch = inotify_add_watch(self->descriptor, self->full, self->mask | IN_DONT_FOLLOW);
-    if (watch < 0)
-        return is_harmless(errno) ? 0 : errno;
+    if (watch < 0) {
+        int error = errno;
+        if (error == ENOENT || error == ENOTDIR)
+            remember(self, parent, name, true);
+        return is_harmless(error) ? 0 : error;
+    }
+    const folder *known = find(self, watch);
+    if (known && lies_in(self, parent, watch))
+        return 0; /* mounted into itself */
+    self->fresh = true;
+    if (known && (known->parent != parent || strcmp(known->name, name) != 0))
+        self->unsure = true; /* it is one that we know: it was moved, and we are not told yet */
     void *items = self->to_list;
     if (!grow(&items, &self->to_list_capacity, self->to_list_count, sizeof *self->to_list))
         return ENOMEM;
@@ -354,7 +383,7 @@ static int list_folder(pl__changes *self, int watch, pl__news *news)
             continue;
         if (news && write_path(self, self->path, watch, entry->d_name)) {
             pl__news_tell(news, PL_WATCH_CREATED, self->path, NULL);
-            remember(self, watch, entry->d_name);
+            remember(self, watch, entry->d_name, false);
         }
         if (is_folder(entries, entry))
             error = watch_sub_folder(self, watch, entry->d_name);
@@ -411,6 +440,7 @@ static void tell_half(pl__changes *self, pl__news *news)
     if (!self->old.is_set)
         return;
     self->old.is_set = false;
+    (void)recall(self, self->old.watch, self->old.name, true);
     tell(self, news, PL_WATCH_DELETED, self->old.watch, self->old.name);
     if (self->recursive && self->old.is_folder)
         forget_tree(self, self->old.watch, self->old.name);
@@ -422,23 +452,22 @@ static void note_half(pl__changes *self, const struct inotify_event *event)
     self->old.is_folder = (event->mask & IN_ISDIR) != 0;
     size_t length = strnlen(event->name, NAME_MAX);
     memcpy(self->old.name, event->name, length);
-    (void)recall(self, event->wd, event->name);
+    (void)recall(self, event->wd, event->name, false);
 }
 
-/* A folder keeps its watch, and so do those in it. */
-static int move_folder(pl__changes *self, const half *old, int parent, const char *name)
+/* It keeps its watch, and so do those in it. */
+static int folder_renamed(pl__changes *self, pl__news *news, int parent, const char *name)
 {
-    for (size_t i = 0; i < self->count; i++) {
-        folder *entry = &self->folders[i];
-        if (entry->parent == old->watch && entry->name && strcmp(entry->name, old->name) == 0)
-            return put(self, entry->watch, parent, name) ? 0 : ENOMEM;
-    }
-    return 0;
+    const folder *entry = find_named(self, self->old.watch, self->old.name);
+    if (recall(self, self->old.watch, self->old.name, true) || !entry)
+        return watch_tree(self, news, parent, name); /* it was renamed before it could be found */
+    self->unsure = self->unsure || self->fresh || self->found_count > 0;
+    return put(self, entry->watch, parent, name) ? 0 : ENOMEM;
 }
 
 static int appeared(pl__changes *self, pl__news *news, const struct inotify_event *event)
 {
-    if (recall(self, event->wd, event->name))
+    if (recall(self, event->wd, event->name, false))
         return 0;
     tell(self, news, PL_WATCH_CREATED, event->wd, event->name);
     bool has_content = self->recursive && (event->mask & IN_ISDIR);
@@ -449,7 +478,7 @@ static int moved_here(pl__changes *self, pl__news *news, const struct inotify_ev
 {
     if (!self->old.is_set)
         return appeared(self, news, event);
-    if (recall(self, event->wd, event->name)) { /* it was found under its new name */
+    if (recall(self, event->wd, event->name, false)) { /* it was found under its new name */
         self->old.is_folder = false;
         tell_half(self, news);
         return 0;
@@ -461,7 +490,7 @@ static int moved_here(pl__changes *self, pl__news *news, const struct inotify_ev
     else
         news->lost = true;
     bool is_kept = self->recursive && self->old.is_folder;
-    return is_kept ? move_folder(self, &self->old, event->wd, event->name) : 0;
+    return is_kept ? folder_renamed(self, news, event->wd, event->name) : 0;
 }
 
 /* 0, or an errno: nothing can be watched any more. */
@@ -486,8 +515,10 @@ static int take_event(pl__changes *self, pl__news *news, const struct inotify_ev
         return moved_here(self, news, event);
     if (event->mask & IN_MOVED_FROM)
         note_half(self, event);
-    if (event->mask & IN_DELETE)
-        (void)recall(self, event->wd, event->name);
+    if (event->mask & IN_DELETE) {
+        (void)recall(self, event->wd, event->name, false);
+        (void)recall(self, event->wd, event->name, true);
+    }
     if (event->mask & (IN_DELETE | IN_MODIFY))
         tell(self, news, event->mask & IN_DELETE ? PL_WATCH_DELETED : PL_WATCH_CHANGED, event->wd, event->name);
     return 0;
@@ -515,6 +546,20 @@ int64_t pl__changes_receive(int descriptor, void *data, size_t size)
     return count < 0 ? -errno : count;
 }
 
+/* The system has nothing more to tell: all that it knew when folders were looked at is told. */
+static int all_is_told(pl__changes *self, pl__news *news)
+{
+    int error = 0;
+    forget_all(self);
+    self->fresh = false;
+    if (self->unsure) {
+        news->lost = true;
+        error = look_through(self);
+    }
+    self->unsure = false;
+    return error;
+}
+
 /* What came, and what else there is, up to a job's share. */
 static int take_all(pl__changes *self, pl__job *job)
 {
@@ -524,7 +569,7 @@ static int take_all(pl__changes *self, pl__job *job)
     for (int reads = 0; reads < READS && !error && !news->ended; reads++) {
         int64_t size = pl__changes_receive(self->descriptor, data, PL__CHANGES_SIZE);
         if (size <= 0) {
-            forget_all(self); /* all that it knew when folders were listed is told */
+            error = all_is_told(self, news);
             break;
         }
         error = take_events(self, news, data, (size_t)size);
