@@ -355,7 +355,7 @@ static void take_work(pl_watch *watch)
         return;
     }
     read_on(watch);
-    if (!watch->news.half || watch->working.state != PL__IDLE)
+    if (watch->working.state != PL__IDLE || !watch->news.half) /* a job has the news for itself */
         return;
     int64_t deadline = pl__deadline_after(pl__loop_now(watch->loop), PL__HALF_WAITS);
     if (watch->end != GOES_ON || pl__timer_start_at(&watch->half, watch->loop, deadline, half_is_over, watch) < 0)
