@@ -53,6 +53,8 @@ need_group()
         need curl curl
         need /usr/src/googletest/googletest/CMakeLists.txt googletest
         need /usr/include/gtest/gtest.h libgtest-dev
+        need '/usr/include/*/curl/curl.h' libcurl4-openssl-dev
+        need /usr/include/uv.h libuv1-dev
         ;;
     clang)
         need_group native

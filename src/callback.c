@@ -20,6 +20,7 @@ static void append(pl__callback *callback, pl_loop *loop, pl_callback_fn *fn, vo
     callback->fn = fn;
     callback->arg = arg;
     pl__list_push_back(&loop->ready, &callback->node);
+    pl__loop_work_came(loop);
 }
 
 void pl__callback_fill(pl__callback *callback, pl_callback_fn *fn, void *arg, const char *where)
@@ -61,6 +62,7 @@ int pl_callback_schedule_here(pl_callback *callback, pl_loop *loop, pl_callback_
     pl__callback_fill(pl__callback_of(callback), fn, arg, where);
     pl__remote_collect(loop->remote);
     pl__list_push_back(&loop->ready, &pl__callback_of(callback)->node);
+    pl__loop_work_came(loop);
     return PL_OK;
 }
 

@@ -30,6 +30,7 @@ void pl__future_finish(pl_future *future, int64_t result)
     }
     pl__remote_collect(future->loop->remote);
     pl__list_move_all(&future->callbacks, &future->loop->ready);
+    pl__loop_work_came(future->loop);
 }
 
 /* Nobody will run them: they are their owners' again. */
@@ -231,5 +232,6 @@ int pl_future_add_done_callback_here(pl_future *future, pl_callback *callback, p
     pl__callback_fill(inner, fn, arg, where);
     pl__remote_collect(future->loop->remote);
     pl__list_push_back(pl__future_is_done(future) ? &future->loop->ready : &future->callbacks, &inner->node);
+    pl__loop_work_came(future->loop);
     return PL_OK;
 }

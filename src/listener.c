@@ -104,7 +104,8 @@ static void slot_close_connection(pl__accept_slot *slot)
 {
     pl__request request = {
         .kind = PL__REQUEST_SOCKET_OPTION, .handle = &slot->accepted, .option = PL__OPTION_RESET, .value = 1};
-    (void)pl__loop_control(slot->listener->loop, &request);
+    if (slot->accepted.type == PL__SOCKET)
+        (void)pl__loop_control(slot->listener->loop, &request);
     request.kind = PL__REQUEST_HANDLE_CLOSE;
     (void)pl__loop_control(slot->listener->loop, &request);
     pl__handle_init(&slot->accepted);
@@ -233,12 +234,10 @@ int64_t pl_accept(pl_listener *listener, pl_stream **stream)
 
 /* --- Life --------------------------------------------------------------------------------------------------------- */
 
-static int listener_open(pl_listener *listener, const pl_address *address, const pl_listen_options *options)
+static int listener_open(pl_listener *listener, pl__request request)
 {
-    pl__request request = {.kind = PL__REQUEST_SOCKET_LISTEN, .address = *address};
-    request.backlog = options->backlog > 0 ? options->backlog : PL__BACKLOG;
-    request.flags =
-        (uint8_t)((options->reuse_port ? PL__LISTEN_REUSE_PORT : 0) | (options->ipv6_only ? PL__LISTEN_IPV6_ONLY : 0));
+    if (request.backlog <= 0)
+        request.backlog = PL__BACKLOG;
     int result = control(listener, &request);
     if (result < 0)
         return result;
@@ -250,7 +249,7 @@ static int listener_open(pl_listener *listener, const pl_address *address, const
     return result;
 }
 
-int pl__listener_create(pl_listener **out, pl_loop *loop, const pl_address *address, const pl_listen_options *options)
+int pl__listener_create_by(pl_listener **out, pl_loop *loop, const pl__request *request, pl_duration pause)
 {
     pl_listener *listener = pl__allocate_zeroed(sizeof *listener);
     if (!listener)
@@ -261,9 +260,9 @@ int pl__listener_create(pl_listener **out, pl_loop *loop, const pl_address *addr
     listener->loop = loop;
     listener->references = 1;
     listener->owned = true;
-    listener->pause_length = options->emfile_pause > 0 ? options->emfile_pause : PL_SECONDS(1);
+    listener->pause_length = pause > 0 ? pause : PL_SECONDS(1);
     pl__loop_hold(loop);
-    int opened = listener_open(listener, address, options);
+    int opened = listener_open(listener, *request);
     if (opened < 0) {
         pl_listener_unref(listener);
         return opened;
@@ -278,6 +277,14 @@ int pl__listener_create(pl_listener **out, pl_loop *loop, const pl_address *addr
     return PL_OK;
 }
 
+int pl__listener_create(pl_listener **out, pl_loop *loop, const pl_address *address, const pl_listen_options *options)
+{
+    pl__request request = {.kind = PL__REQUEST_SOCKET_LISTEN, .address = *address, .backlog = options->backlog};
+    request.flags =
+        (uint8_t)((options->reuse_port ? PL__LISTEN_REUSE_PORT : 0) | (options->ipv6_only ? PL__LISTEN_IPV6_ONLY : 0));
+    return pl__listener_create_by(out, loop, &request, options->emfile_pause);
+}
+
 int pl_listener_address(pl_listener *listener, pl_address *address)
 {
     if (!listener || !address)
@@ -287,6 +294,8 @@ int pl_listener_address(pl_listener *listener, pl_address *address)
         return checked;
     if (listener->closed)
         return PL_ECLOSED;
+    if (listener->handle.traits & PL__NAMED)
+        return PL_ENOTSUP;
     pl__request request = {.kind = PL__REQUEST_SOCKET_NAME};
     int result = control(listener, &request);
     if (result >= 0)

@@ -9,6 +9,7 @@
 #include "coro.h"
 #include "debug.h"
 #include "dump.h"
+#include "embed.h"
 #include "listener.h"
 #include "op.h"
 #include "remote.h"
@@ -16,6 +17,7 @@
 #include "task.h"
 #include "thread.h"
 #include "watch.h"
+#include "watcher.h"
 
 enum {
     PL__TASK_BUDGET = 256,
@@ -77,6 +79,7 @@ static int loop_init(pl_loop *loop, const pl_loop_options *options)
     pl__list_init(&loop->streams);
     pl__list_init(&loop->listeners);
     pl__list_init(&loop->watches);
+    pl__list_init(&loop->watchers);
     pl__list_init(&loop->ends);
     pl__list_init(&loop->aborts);
     pl__list_init(&loop->closers);
@@ -282,6 +285,8 @@ void pl__loop_cancel(pl_loop *loop, pl__completion *completion)
 {
     if (completion->state == PL__SUBMITTED)
         loop->proactor->type->cancel(loop->proactor, completion);
+    if (PL__UNLIKELY(loop->embedding != NULL))
+        pl__embedding_cancelled(loop);
 }
 
 int pl__loop_control(pl_loop *loop, pl__request *request)
@@ -327,7 +332,7 @@ static void poll_and_deliver(pl_loop *loop, int64_t deadline)
 
 static bool may_skip_poll(pl_loop *loop)
 {
-    return !loop->stopping && loop->skipped < PL__POLLS_SKIPPED &&
+    return !loop->stopping && !loop->embedding && loop->skipped < PL__POLLS_SKIPPED &&
            pl__loop_now(loop) - loop->polled < PL__POLL_SKIP_NANOSECONDS;
 }
 
@@ -426,9 +431,16 @@ static void loop_leave(pl_loop *loop)
     pl__fiber_host_leave(&loop->host);
 }
 
+/* For more than an iteration that does not wait: not inside a foreign loop, which has the thread. */
+static int loop_enter_to_wait(pl_loop *loop, bool inside_another)
+{
+    int entered = loop && loop->embedding ? PL_ESTATE : PL_OK;
+    return entered < 0 ? entered : loop_enter(loop, inside_another);
+}
+
 int pl_loop_run_forever(pl_loop *loop)
 {
-    int entered = loop_enter(loop, false);
+    int entered = loop_enter_to_wait(loop, false);
     if (entered < 0)
         return entered;
     do {
@@ -440,17 +452,21 @@ int pl_loop_run_forever(pl_loop *loop)
 
 int pl_loop_run_once(pl_loop *loop, pl_duration limit)
 {
-    int entered = loop_enter(loop, false);
+    int entered = limit > 0 ? loop_enter_to_wait(loop, false) : loop_enter(loop, false);
     if (entered < 0)
         return entered;
+    if (loop->embedding)
+        pl__embedding_begins(loop);
     iterate(loop, pl__deadline_after(pl__loop_now(loop), limit));
     loop_leave(loop);
+    if (loop->embedding)
+        pl__embedding_rests(loop);
     return PL_OK;
 }
 
 int pl__loop_run_while(pl_loop *loop, bool (*more)(void *arg), void *arg)
 {
-    int entered = loop_enter(loop, true);
+    int entered = loop_enter_to_wait(loop, true);
     if (entered < 0)
         return entered;
     while (more(arg)) {
@@ -557,6 +573,7 @@ static void end_operations(pl_loop *loop)
     pl__listeners_close(loop);
     pl__streams_close(loop);
     pl__watches_close(loop);
+    pl__watchers_close(loop);
     cancel_operations(&loop->operations);
     while (loop->in_flight > 0 || !pl__list_is_empty(&loop->streams) || !pl__list_is_empty(&loop->listeners) ||
            !pl__list_is_empty(&loop->watches) || !pl__list_is_empty(&loop->operations))
@@ -576,6 +593,7 @@ int pl_loop_close(pl_loop *loop)
     int entered = loop_enter(loop, true);
     if (entered < 0)
         return entered;
+    pl__embedding_end(loop);
     loop->closing = true;
     loop->stopping = false;
     bool ended = end_tasks(loop);

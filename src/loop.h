@@ -14,6 +14,7 @@
 #include "timer.h"
 
 typedef struct pl__debug pl__debug;
+typedef struct pl__embedding pl__embedding;
 
 /* What is counted as it happens, for pl_loop_metrics. */
 typedef struct pl__loop_counts {
@@ -51,6 +52,7 @@ struct pl_loop {
     bool closed;  /* only the memory is left, for those who hold it */
     uint32_t references;
     uint8_t debug;        /* its level; 0: off */
+    pl__embedding *embedding; /* NULL: not inside a foreign loop */
     pl__debug *debugging; /* debug mode, until the loop is closed */
     pl__loop_counts counts;
     bool reporting;        /* inside the exception handler */
@@ -62,6 +64,7 @@ struct pl_loop {
     pl__list streams;    /* pl_stream with an open handle */
     pl__list listeners;  /* pl_listener, likewise */
     pl__list watches;    /* pl_watch, likewise */
+    pl__list watchers;   /* of pollers and waiters that are started */
     pl__list ends;       /* pl__loop_end */
     pl__list aborts;     /* pl__group, while group_abort is at work */
     bool aborting;
@@ -99,6 +102,17 @@ struct pl_loop {
 static inline uint64_t pl__loop_thread(const pl_loop *loop)
 {
     return (uint64_t)pl__atomic_i64_load_relaxed(&loop->thread);
+}
+
+/* embed.c: an embedded loop has got something to do, or has asked for the end of something. */
+void pl__embedding_work_came(pl_loop *loop);
+void pl__embedding_cancelled(pl_loop *loop);
+
+/* To be called when something was made ready, or the first deadline has changed. */
+static inline void pl__loop_work_came(pl_loop *loop)
+{
+    if (PL__UNLIKELY(loop->embedding != NULL))
+        pl__embedding_work_came(loop);
 }
 
 /* PL_OK, or why a call on this loop is refused: PL_ENOLOOP, PL_ECLOSED, PL_ETHREAD (debug mode only). NULL is

@@ -40,9 +40,27 @@ struct pl__op {
         struct { /* an accept */
             pl__node queue;
         } accept;
-        struct { /* a resolution */
+        struct { /* one datagram, or several: see udp.c */
+            pl__node queue;
+            const void *data;     /* bytes, buffers or rooms, datagrams, */
+            size_t count;         /* and how many of them */
+            size_t done;          /* datagrams that were sent */
+            pl_address to;        /* of a single one */
+            int16_t suspect;      /* an error that may be an earlier datagram's: this one is sent again; 0: none */
+            uint16_t passed_over; /* news of earlier datagrams that a receive met */
+            uint8_t shape;        /* what `data` points to */
+        } datagram;
+        struct { /* a look-up; `output` gets the addresses, or the name */
             size_t capacity;
+            size_t *total;   /* NULL: not wanted */
+            char *canonical; /* NULL: not wanted */
+            size_t canonical_size;
         } resolve;
+        struct {
+            size_t size;
+            pl_address address;
+            bool or_numeric;
+        } resolve_address;
     } as;
     pl__completion completion;
     int32_t system_error;

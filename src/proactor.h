@@ -29,6 +29,9 @@
 
 #include <proloop/base.h>
 #include <proloop/net.h>
+#include <proloop/pipe.h>
+#include <proloop/udp.h>
+#include <proloop/poll.h>
 
 #include "atomic.h"
 #include "check.h"
@@ -49,13 +52,19 @@ typedef struct pl__buffer_pool pl__buffer_pool;
     X(RECEIVE, receive, SYSTEM, CANCELLABLE)                                                                           \
     X(SEND, send, SYSTEM, CANCELLABLE)                                                                                 \
     X(SEND_FILE, send_file, SYSTEM, CANCELLABLE)                                                                       \
+    X(RECEIVE_FROM, receive_from, SYSTEM, CANCELLABLE)                                                                 \
+    X(SEND_TO, send_to, SYSTEM, CANCELLABLE)                                                                           \
+    X(POLL, poll, SYSTEM, CANCELLABLE)                                                                                 \
+    X(WAIT, wait, SYSTEM, CANCELLABLE)                                                                                 \
     X(CHANGES, changes, SYSTEM, CANCELLABLE)                                                                           \
     X(RESOLVE, resolve, WORKER, ABANDONABLE)                                                                           \
+    X(RESOLVE_ADDRESS, resolve_address, WORKER, ABANDONABLE)                                                           \
     X(FILE_OPEN, file_open, WORKER, ABANDONABLE)                                                                       \
     X(FILE_STAT, file_stat, WORKER, ABANDONABLE)                                                                       \
     X(FILE_READ, file_read, WORKER, JOINED)                                                                            \
     X(FILE_CLOSE, file_close, WORKER, JOINED)                                                                          \
     X(FOLDER_LIST, folder_list, WORKER, JOINED)                                                                        \
+    X(PIPE_OPEN, pipe_open, WORKER, ABANDONABLE)                                                                       \
     X(CHANGES_OPEN, changes_open, WORKER, ABANDONABLE)                                                                 \
     X(CHANGES_READ, changes_read, WORKER, JOINED)
 
@@ -84,9 +93,11 @@ static inline bool pl__kind_is_worker(uint8_t kind)
 
 /* What kind of system object a handle is, and so which calls work on it. */
 enum pl__handle_type {
-    PL__SOCKET, /* a stream socket; on Unix a local one too */
-    PL__PIPE,   /* Windows: an end of a named pipe; Unix: a pipe or a terminal, which know read and write */
-    PL__FOLDER  /* Windows: a folder; Unix: a descriptor of inotify */
+    PL__SOCKET,        /* a stream socket; on Unix a local one too */
+    PL__PIPE,          /* Windows: an end of a named pipe; Unix: a pipe or a terminal, which know read and write */
+    PL__PIPE_LISTENER, /* Windows: a name at which pipes are made; Unix: a local socket that listens is a PL__SOCKET */
+    PL__DATAGRAM_SOCKET, /* a UDP socket */
+    PL__FOLDER           /* Windows: a folder; Unix: a descriptor of inotify */
 };
 
 /* What sets a handle apart from a stream socket, for the library above. */
@@ -94,7 +105,8 @@ enum pl__handle_trait {
     PL__READ_ONLY = 1,
     PL__WRITE_ONLY = 2,    /* its half close is its close */
     PL__NO_HALF_CLOSE = 4, /* the peer learns of the end only by the close */
-    PL__MESSAGES = 8       /* what is sent arrives in the same pieces */
+    PL__MESSAGES = 8,      /* what is sent arrives in the same pieces */
+    PL__NAMED = 16         /* a named pipe: it can be asked who the peer is */
 };
 
 /* A system object completions work on: a SOCKET, a HANDLE or a descriptor. Zeroed plus pl__handle_init: closed. */
@@ -117,7 +129,8 @@ static inline void pl__handle_init(pl__handle *handle)
     *handle = (pl__handle){.object = PL__NO_OBJECT};
 }
 
-enum { PL__ACCEPT_SPACE = 128 }; /* bytes that AcceptEx wants for two addresses, and a bit */
+enum { PL__ACCEPT_SPACE = 128 };    /* bytes that AcceptEx wants for two addresses, and a bit */
+enum { PL__DATAGRAM_SPACE = 1536 }; /* bytes that WSARecvMsg wants for addresses, control data and a vector */
 
 enum pl__completion_state {
     PL__IDLE,       /* the owner's: may be filled, submitted, freed */
@@ -160,6 +173,29 @@ struct pl__completion {
             int64_t offset;
             int64_t size;
         } send_file;
+        struct { /* result: how many datagrams, at least 1. One at a time for a handle */
+            pl_datagram *datagrams;
+            const pl_room *rooms; /* NULL: `count` datagrams; else one, into `count` rooms */
+            size_t count;
+            void *space; /* PL__DATAGRAM_SPACE bytes, aligned to 8 */
+        } receive_from;
+        struct { /* result: how many datagrams, perhaps fewer than asked for, never 0. One at a time for a handle */
+            const pl_datagram *datagrams; /* to info.peer */
+            const pl_buffer *buffers;     /* NULL: `count` datagrams; else one, of `count` buffers */
+            size_t count;
+            bool connected; /* the socket knows where to; addresses are not looked at */
+        } send_to;
+        struct {               /* result: those of the events that are so, and PL_POLL_ERROR if it is; never 0 */
+            uintptr_t object;  /* somebody else's socket or descriptor, with `handle` NULL; else `handle` is a watch */
+            uint32_t events;   /* enum pl_poll_event */
+            uint64_t space[4]; /* the proactor's own */
+        } poll;
+        struct {                    /* result: 0. Of Windows: anything that can be waited for. `handle` is NULL */
+            uintptr_t object;       /* somebody else's HANDLE; open until the end */
+            uintptr_t registration; /* the proactor's own, as is what follows */
+            pl__atomic_u32 state;
+            bool by_packet;
+        } wait;
         struct { /* result: bytes, in the system's own format; 0: it had too little room, and some are lost; PL_ENOENT:
                     the folder is not there any more */
             void *data; /* aligned to 8 */
@@ -185,8 +221,17 @@ struct pl__completion {
  *     SOCKET_NAME      the local address into `address`
  *     SOCKET_PEER      the peer's address into `address`
  *     HANDLE_CLOSE     closes the handle; nothing of it is in flight, and it is detached
+ *     PIPE_LISTEN      listens at `name` into the closed `handle`; `backlog`, `flags`, `access`, `value`: permission bits
+ *     PIPE_PEER        who is at the other end of a named pipe, into `identity`
+ *     DATAGRAM_OPEN    a UDP socket bound to `address`, with `flags`, into the closed `handle`
+ *     DATAGRAM_CONNECT `address` is its peer, or, if that has no family, it has none any more
+ *     DATAGRAM_GROUP   joins (`value` 1) or leaves (0) `membership`
+ *     DATAGRAM_OPTION  sets `option`, a pl__datagram_option, to `value`; MULTICAST_INTERFACE: or to `address`
  *     PIPE_PAIR        a pipe: bytes go one way. An end for a stream of this process into the closed `handle`, the other
  *                      end into the closed `other`; neither inherited; `flags`
+ *     WATCH_OPEN       a watch of somebody else's socket or descriptor `value` into the closed `handle`, for POLL
+ *                      again and again; `handle` stays where it is until WATCH_CLOSE
+ *     WATCH_CLOSE      closes it, with nothing of it in flight; what it watched stays open
  *     INTERRUPT_WATCH  `value` 1: Ctrl-C and its kin count up `interrupts` and wake; 0: no longer. PL_EBUSY: another
  *                      proactor of the process watches
  */
@@ -198,7 +243,15 @@ struct pl__completion {
     X(SOCKET_NAME)                                                                                                     \
     X(SOCKET_PEER)                                                                                                     \
     X(HANDLE_CLOSE)                                                                                                    \
+    X(DATAGRAM_OPEN)                                                                                                   \
+    X(DATAGRAM_CONNECT)                                                                                                \
+    X(DATAGRAM_GROUP)                                                                                                  \
+    X(DATAGRAM_OPTION)                                                                                                 \
     X(PIPE_PAIR)                                                                                                       \
+    X(PIPE_LISTEN)                                                                                                     \
+    X(PIPE_PEER)                                                                                                       \
+    X(WATCH_OPEN)                                                                                                      \
+    X(WATCH_CLOSE)                                                                                                     \
     X(INTERRUPT_WATCH)
 
 enum pl__request_kind {
@@ -220,9 +273,34 @@ enum pl__listen_flag {
     PL__LISTEN_IPV6_ONLY = 2   /* else an IPv6 wildcard takes IPv4 too */
 };
 
+enum pl__datagram_flag {
+    PL__DATAGRAM_REUSE_ADDRESS = 1, /* several sockets share the port */
+    PL__DATAGRAM_IPV6_ONLY = 2,     /* else an IPv6 socket takes IPv4 too, whose addresses are shown as such */
+    PL__DATAGRAM_BROADCAST = 4,     /* may send to broadcast addresses */
+    PL__DATAGRAM_DESTINATION = 8    /* receives tell the local address and the interface */
+};
+
+enum pl__datagram_option {
+    PL__DATAGRAM_HOPS,               /* 1 ... 255 */
+    PL__DATAGRAM_MULTICAST_HOPS,     /* 0 ... 255 */
+    PL__DATAGRAM_MULTICAST_LOOPBACK, /* 0, 1 */
+    PL__DATAGRAM_MULTICAST_INTERFACE,
+    PL__DATAGRAM_MAY_BROADCAST /* 0, 1 */
+};
+
+/* Of a socket in a multicast group; all addresses are of the socket's family, or of none. */
+typedef struct pl__membership {
+    pl_address group;
+    pl_address source;            /* none: any */
+    pl_address interface_address; /* IPv4 only; none: by index */
+    uint32_t interface_index;     /* 0: the system chooses */
+} pl__membership;
+
 enum pl__pipe_flag {
-    PL__PIPE_WRITE = 1,  /* `handle` is the writing end; else the reading one */
-    PL__PIPE_STREAMS = 2 /* `other` is for a stream, too; else for a child, which expects an end that blocks */
+    PL__PIPE_WRITE = 1,    /* `handle` is the writing end; else the reading one */
+    PL__PIPE_STREAMS = 2,  /* `other` is for a stream, too; else for a child, which expects an end that blocks */
+    PL__PIPE_MESSAGES = 4, /* PIPE_LISTEN: the pipes keep messages */
+    PL__PIPE_REPLACE = 8   /* PIPE_LISTEN: a file at which nobody answers is removed */
 };
 
 typedef struct pl__request {
@@ -234,7 +312,11 @@ typedef struct pl__request {
     int32_t backlog;
     int64_t value;
     pl__handle *handle;
+    const pl__membership *membership;
     pl__handle *other;
+    const char *name;
+    const char *access; /* a security descriptor in text form; NULL: the default */
+    pl_peer_identity *identity;
     pl_address address;
 } pl__request;
 
@@ -260,6 +342,13 @@ typedef struct pl__proactor_class {
     void (*poll)(pl__proactor *proactor, int64_t deadline, pl__list *finished);
     void (*wake)(pl__proactor *proactor); /* any thread, and signal handlers: ends a poll, this or the next */
     int (*control)(pl__proactor *proactor, pl__request *request);
+    /* Inside a foreign loop, where no poll waits; NULL: it cannot be. From each `rest` on, which comes after every poll,
+     * ready(context) is called on any thread when there is something to poll for, once until the next one. `ready` NULL: the
+     * host watches the descriptor, which is readable then; `descriptor` NULL: there is none. */
+    int (*embed)(pl__proactor *proactor, void (*ready)(void *context), void *context);
+    void (*rest)(pl__proactor *proactor);
+    void (*unembed)(pl__proactor *proactor); /* waits until `ready` has returned; never called again */
+    int (*descriptor)(pl__proactor *proactor);
 } pl__proactor_class;
 
 /* Every proactor starts with this. */

@@ -13,6 +13,9 @@
 #include "stream.h"
 
 #include <proloop/net.h>
+#include <proloop/pipe.h>
+
+#include <string.h>
 
 #include "allocator.h"
 #include "debug.h"
@@ -242,6 +245,8 @@ static void write_end(pl__op *op, int64_t result, int32_t system_error)
     pl__node_unlink(&op->as.write.queue);
     if (op->type == &send_file_type)
         pl__file_let_go(op->output);
+    else if (op->output) /* the joined message */
+        pl__release(op->output, (size_t)op->as.write.size);
     pl__op_end(op, result, system_error);
     pl_stream_unref(stream);
 }
@@ -433,6 +438,23 @@ static int64_t total_size(const pl_buffer *buffers, size_t count)
     return (int64_t)total;
 }
 
+/* Makes one buffer of several, as a message is sent by one call of the system. False: out of memory. */
+static bool join(pl__op *op, const pl_buffer *buffers, size_t count)
+{
+    uint64_t size = (uint64_t)op->as.write.size;
+    char *end = size <= SIZE_MAX ? pl__allocate((size_t)size) : NULL;
+    if (!end)
+        return false;
+    op->output = end;
+    op->as.write.single = (pl_buffer){end, (size_t)size};
+    for (size_t i = 0; i < count; i++) {
+        if (buffers[i].size)
+            memcpy(end, buffers[i].data, buffers[i].size);
+        end += buffers[i].size;
+    }
+    return true;
+}
+
 /* Queues a write of `count` buffers; `buffers` NULL: of the one given. */
 static int write_start(pl_op *op, pl_stream *stream, const pl_buffer *buffers, size_t count, pl_buffer single)
 {
@@ -440,10 +462,18 @@ static int write_start(pl_op *op, pl_stream *stream, const pl_buffer *buffers, s
     int checked = size < 0 ? (int)size : check_write(op, stream);
     if (checked < 0)
         return checked;
+    if (has_trait(stream, PL__MESSAGES) && size == 0)
+        return PL_EINVAL; /* it would look like the end */
     pl__op *inner = pl__op_begin(op, stream->loop, &write_type, stream, NULL);
     inner->as.write.size = size;
     inner->as.write.single = single;
-    inner->completion.as.send.buffers = buffers ? buffers : &inner->as.write.single;
+    if (has_trait(stream, PL__MESSAGES) && count > 1 && !join(inner, buffers, count)) {
+        pl__op_end(inner, PL_ENOMEM, 0);
+        return PL_OK;
+    }
+    if (inner->output)
+        count = 1;
+    inner->completion.as.send.buffers = buffers && !inner->output ? buffers : &inner->as.write.single;
     inner->completion.as.send.count = count;
     advance(&inner->completion, 0);
     enqueue(inner);
@@ -751,7 +781,8 @@ static int set_option(pl_stream *stream, uint8_t option, int64_t value)
     int checked = check_open(stream);
     if (checked < 0)
         return checked;
-    if (stream->handle.type != PL__SOCKET)
+    bool of_tcp = option == PL__OPTION_NODELAY || option == PL__OPTION_KEEPALIVE;
+    if (stream->handle.type != PL__SOCKET || (of_tcp && has_trait(stream, PL__NAMED)))
         return PL_ENOTSUP;
     return control(stream, (pl__request){.kind = PL__REQUEST_SOCKET_OPTION, .option = option, .value = value});
 }
@@ -783,7 +814,7 @@ static int get_address(pl_stream *stream, uint8_t kind, pl_address *address)
     int checked = address ? check_open(stream) : PL_EINVAL;
     if (checked < 0)
         return checked;
-    if (stream->handle.type != PL__SOCKET)
+    if (stream->handle.type != PL__SOCKET || has_trait(stream, PL__NAMED))
         return PL_ENOTSUP;
     pl__request request = {.kind = kind, .handle = &stream->handle};
     int result = pl__loop_control(stream->loop, &request);
@@ -800,6 +831,17 @@ int pl_stream_local_address(pl_stream *stream, pl_address *address)
 int pl_stream_peer_address(pl_stream *stream, pl_address *address)
 {
     return get_address(stream, PL__REQUEST_SOCKET_PEER, address);
+}
+
+int pl_stream_peer_identity(pl_stream *stream, pl_peer_identity *identity)
+{
+    int checked = identity ? check_open(stream) : PL_EINVAL;
+    if (checked < 0)
+        return checked;
+    if (!has_trait(stream, PL__NAMED))
+        return PL_ENOTSUP;
+    *identity = (pl_peer_identity){.process = -1, .user = -1, .group = -1};
+    return control(stream, (pl__request){.kind = PL__REQUEST_PIPE_PEER, .identity = identity});
 }
 
 int64_t pl_stream_bytes_written(const pl_stream *stream)

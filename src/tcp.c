@@ -1,7 +1,8 @@
-/* TCP: connecting, and listening by name.
+/* TCP: connecting to one address, and listening by name.
  *
  * A connection attempt is an operation on a stream that nobody has seen yet: it opens a socket, and becomes the user's
- * stream if the attempt succeeds. Names go through the resolver first, as any wait of the calling task.
+ * stream if the attempt succeeds. Names go through the resolver first, as any wait of the calling task. Connecting to
+ * several addresses, and by name, stands in connect.c.
  */
 #include <proloop/net.h>
 
@@ -88,28 +89,6 @@ static int64_t find_addresses(const char *host, uint16_t port, pl_address *addre
     if (host && pl_address_parse(addresses, host, port) == PL_OK)
         return 1;
     return pl_resolve(host, port, 0, addresses, PL__ADDRESSES_TRIED);
-}
-
-int64_t pl_tcp_connect(pl_stream **stream, const char *host, uint16_t port, const pl_connect_options *options)
-{
-    if (!stream || !host || (options && options->size != sizeof *options))
-        return PL_EINVAL;
-    *stream = NULL;
-    int checked = pl__task_checkpoint();
-    if (checked < 0)
-        return checked;
-    pl_address addresses[PL__ADDRESSES_TRIED];
-    int64_t count = find_addresses(host, port, addresses);
-    int64_t result = count < 0 ? count : PL_EADDRNOTAVAIL;
-    for (int64_t i = 0; i < count; i++) {
-        if (options && options->local && options->local->family != addresses[i].family)
-            continue; /* not to be reached from there */
-        pl_op op = {{{0}}};
-        result = pl__op_wait(&op, pl_tcp_connect_start(&op, stream, &addresses[i], options));
-        if (result >= 0 || result == PL_ECANCELED || result == PL_EINVAL)
-            break;
-    }
-    return result;
 }
 
 int64_t pl_tcp_listen(pl_listener **listener, const char *host, uint16_t port, const pl_listen_options *options)

@@ -102,6 +102,8 @@ int pl__timer_start_at(pl__timer *timer, pl_loop *loop, int64_t deadline, pl_cal
     timer->callback.arg = arg;
     pl__timer_entry entry = {.deadline = deadline, .sequence = heap->sequence++, .timer = timer};
     heap_sift_up(heap, heap->count++, entry);
+    if (timer->index == 0)
+        pl__loop_work_came(loop);
     return PL_OK;
 }
 

@@ -7,6 +7,10 @@
  *
  * Workers live as long as the pool. One that runs an abandoned job when the pool is destroyed is left behind:
  * it holds a reference, and the last reference frees the pool's memory.
+ *
+ * A job that is away holds a reference too, from before its system call begins until pl__job_end has let go of the mutex.
+ * Its end wakes the proactor under the mutex: the loop takes the mutex before it takes the job, so that the proactor
+ * cannot be gone before the wake has returned.
  */
 #include "worker_pool.h"
 
@@ -17,7 +21,7 @@
 
 enum { WORKERS_MAX = 4 };
 
-enum job_state { JOB_IDLE, JOB_QUEUED, JOB_RUNNING, JOB_FINISHED };
+enum job_state { JOB_IDLE, JOB_QUEUED, JOB_RUNNING, JOB_AWAY, JOB_FINISHED };
 
 typedef struct worker {
     pl__worker_pool *pool;
@@ -44,7 +48,7 @@ struct pl__worker_pool {
 
     pl__list cancelled;          /* completions to end in the next collect; the loop's thread only */
     pl__atomic_u32 has_finished; /* so that a collect of nothing takes no lock */
-    pl__atomic_u32 references;   /* the owner's, and one of each worker left behind */
+    pl__atomic_u32 references;   /* the owner's, one of each worker left behind, one of each job that runs or is away */
 };
 
 static const struct job_kind {
@@ -75,16 +79,20 @@ pl__job *pl__job_create(uint8_t kind, size_t strings_size)
     return job;
 }
 
+char *pl__job_space(pl__job *job, size_t size)
+{
+    PL__CHECK(size <= job->size - sizeof *job - job->strings_used);
+    char *place = (char *)(job + 1) + job->strings_used;
+    job->strings_used += size;
+    return place;
+}
+
 const char *pl__job_string(pl__job *job, const char *text)
 {
     if (!text)
         return NULL;
     size_t size = strlen(text) + 1;
-    PL__CHECK(size <= job->size - sizeof *job - job->strings_used);
-    char *place = (char *)(job + 1) + job->strings_used;
-    memcpy(place, text, size);
-    job->strings_used += size;
-    return place;
+    return memcpy(pl__job_space(job, size), text, size);
 }
 
 void pl__job_destroy(pl__job *job)
@@ -136,17 +144,67 @@ static int summon(pl__worker_pool *pool)
     return pool->count > 0 ? PL_OK : rc;
 }
 
-/* Puts a finished job or errand where collect finds it. */
-static void post(pl__worker_pool *pool, pl__list *list, pl__node *node)
+/* Puts a finished job or errand where collect finds it. True: the proactor is to be woken. */
+static bool put(pl__worker_pool *pool, pl__list *list, pl__node *node)
 {
     bool first = pl__list_is_empty(&pool->finished_jobs) && pl__list_is_empty(&pool->finished_errands);
     pl__list_push_back(list, node);
-    if (!first)
+    if (first)
+        pl__atomic_u32_store_release(&pool->has_finished, 1);
+    return first;
+}
+
+/* On a worker, which ends before the proactor does. */
+static void post(pl__worker_pool *pool, pl__list *list, pl__node *node)
+{
+    if (!put(pool, list, node))
         return;
-    pl__atomic_u32_store_release(&pool->has_finished, 1);
     pl__mutex_unlock(&pool->mutex);
     pool->wake(pool->context);
     pl__mutex_lock(&pool->mutex);
+}
+
+/* What was abandoned goes. */
+static void drop_job(pl__worker_pool *pool, pl__job *job)
+{
+    PL__CHECK(!job->completion);
+    job->state = JOB_IDLE;
+    pl__mutex_unlock(&pool->mutex);
+    job->drop(job);
+    pl__mutex_lock(&pool->mutex);
+}
+
+/* Its worker is back without its end. It may have been abandoned meanwhile, when there was nothing to stop yet. */
+static void let_go_away(pl__worker_pool *pool, pl__job *job)
+{
+    void (*stop)(void *) = job->completion ? NULL : job->stop;
+    void *argument = job->stop_argument;
+    job->state = JOB_AWAY;
+    if (!stop)
+        return;
+    pl__mutex_unlock(&pool->mutex);
+    stop(argument);
+    pl__mutex_lock(&pool->mutex);
+}
+
+void pl__job_end(pl__job *job, int64_t result, int32_t system_error)
+{
+    pl__worker_pool *pool = job->pool;
+    PL__CHECK(result != PL__JOB_AWAY);
+    pl__mutex_lock(&pool->mutex);
+    PL__CHECK(job->state == JOB_AWAY || (job->state == JOB_RUNNING && !job->ended));
+    job->result = result;
+    job->system_error = system_error;
+    job->ended = true;
+    if (job->state == JOB_AWAY && !job->completion) {
+        drop_job(pool, job);
+    } else if (job->state == JOB_AWAY) {
+        job->state = JOB_FINISHED;
+        if (put(pool, &pool->finished_jobs, &job->node))
+            pool->wake(pool->context);
+    }
+    pl__mutex_unlock(&pool->mutex);
+    release(pool);
 }
 
 static void run_job(worker *self, pl__job *job)
@@ -154,21 +212,29 @@ static void run_job(worker *self, pl__job *job)
     pl__worker_pool *pool = self->pool;
     PL__CHECK(job->state == JOB_QUEUED && job->completion);
     job->state = JOB_RUNNING;
+    job->ended = false;
+    job->stop = NULL;
     self->job = job;
+    pl__atomic_u32_add(&pool->references, 1);
     pl__mutex_unlock(&pool->mutex);
-    job->result = job_kinds[job->kind].run(job);
+    int64_t result = job_kinds[job->kind].run(job);
     pl__mutex_lock(&pool->mutex);
 
     self->job = NULL;
+    if (result == PL__JOB_AWAY && !job->ended) {
+        let_go_away(pool, job);
+        return;
+    }
+    if (result != PL__JOB_AWAY) {
+        job->result = result;
+        pl__atomic_u32_add(&pool->references, UINT32_MAX); /* never the last one: there is this worker's pool */
+    }
     if (job->completion) {
         job->state = JOB_FINISHED;
         post(pool, &pool->finished_jobs, &job->node);
         return;
     }
-    job->state = JOB_IDLE;
-    pl__mutex_unlock(&pool->mutex);
-    job->drop(job);
-    pl__mutex_lock(&pool->mutex);
+    drop_job(pool, job);
 }
 
 static void run_errand(worker *self, pl__errand *errand)
@@ -276,6 +342,7 @@ int pl__worker_pool_submit(pl__worker_pool *pool, pl__completion *completion)
     int rc = summon(pool);
     if (rc == PL_OK) {
         job->completion = completion;
+        job->pool = pool;
         job->state = JOB_QUEUED;
         pl__completion_submitted(completion);
     } else {
@@ -296,7 +363,7 @@ static bool part(pl__completion *completion)
         job->completion = NULL;
         return true;
     }
-    if (job->state == JOB_RUNNING && job_kinds[job->kind].cancel == PL__CANCEL_ABANDONABLE) {
+    if (job->state != JOB_FINISHED && job_kinds[job->kind].cancel == PL__CANCEL_ABANDONABLE) {
         job->completion = NULL;
         completion->as.job = NULL;
         return true;
@@ -308,10 +375,16 @@ void pl__worker_pool_cancel(pl__worker_pool *pool, pl__completion *completion)
 {
     pl__completion_cancelling(completion);
     pl__mutex_lock(&pool->mutex);
+    const pl__job *job = completion->as.job;
+    void (*stop)(void *) = job->state == JOB_AWAY ? job->stop : NULL;
+    void *argument = job->stop_argument;
     bool parted = part(completion);
     pl__mutex_unlock(&pool->mutex);
-    if (parted)
-        pl__list_push_back(&pool->cancelled, &completion->node);
+    if (!parted)
+        return;
+    pl__list_push_back(&pool->cancelled, &completion->node);
+    if (stop)
+        stop(argument);
 }
 
 int pl__worker_pool_errand(pl__worker_pool *pool, pl__errand *errand)

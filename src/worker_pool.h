@@ -8,16 +8,20 @@
  * the worker drops the job when the call returns) or, if it uses the caller's memory, joined. A job without a
  * completion was abandoned, and its worker drops it; the completion's `as.job` is NULL then. In every other case the
  * job is the owner's again when poll hands the completion over.
+ *
+ * A system call that waits by itself needs no worker for that: `pl__run_<kind>` only starts it and returns
+ * PL__JOB_AWAY, and whoever learns of its end, on a thread of the system's, says pl__job_end. Such a job is running
+ * until then, and keeps the pool's memory; the rest is as above.
  */
 #ifndef PROLOOP_SRC_WORKER_POOL_H
 #define PROLOOP_SRC_WORKER_POOL_H
 
+#include <proloop/dns.h>
 #include <proloop/file.h>
-#include <proloop/net.h>
 
 #include "proactor.h"
 
-enum { PL__RESOLVE_MAX = 16 }; /* addresses kept of one name */
+#define PL__JOB_AWAY INT64_MIN /* a result of pl__run_<kind>: pl__job_end tells the true one, or did already */
 
 struct pl__job {
     pl__node node;              /* the pool's queue or its finished list */
@@ -29,14 +33,27 @@ struct pl__job {
     int32_t system_error;
     uint8_t kind;  /* PL__RESOLVE, ... */
     uint8_t state; /* the pool's own */
+    bool ended;    /* the pool's own: pl__job_end came before its worker was back */
+    struct pl__worker_pool *pool;
+    void (*stop)(
+        void *argument); /* of one that is away: makes an abandoned call end sooner; NULL: nothing does. Called */
+    void *stop_argument; /* outside of all locks, perhaps after the call's end; set by pl__run_<kind> */
     union {
-        struct {              /* result: the number of addresses, >= 1 */
-            const char *host; /* UTF-8; NULL: the wildcard */
+        struct {                   /* result: the number of addresses, >= 1. resolver.h helps to fill it in */
+            const char *host;      /* UTF-8; NULL: the wildcard */
+            const char *service;   /* NULL: `port` is the port */
+            char *canonical;       /* PL_HOST_NAME_SIZE bytes, zeroed; NULL: not wanted */
+            pl_address *addresses; /* pl__allocate(capacity * sizeof *addresses) */
+            size_t count;
+            size_t capacity;
             uint16_t port;
             uint8_t family; /* PL_IPV4, PL_IPV6, or 0: both */
-            bool numeric;   /* only addresses in text form: the name server is not asked */
-            pl_address addresses[PL__RESOLVE_MAX];
+            uint8_t flags;  /* enum pl_resolve_flag */
         } resolve;
+        struct {        /* result: the length of the name */
+            char *name; /* PL_HOST_NAME_SIZE bytes */
+            pl_address address;
+        } resolve_address;
         struct { /* result: 0. Opens files and folders, never waits for the other end of a pipe */
             const char *path;
             const char *beneath; /* NULL, or: PL_EACCES unless the file's final, real path lies under this folder's */
@@ -62,6 +79,12 @@ struct pl__job {
             size_t count;
             size_t capacity;
         } folder_list;
+        struct {              /* result: 0; PL_EBUSY: the server has no room for one more now */
+            const char *name; /* as pl_pipe_connect has it */
+            bool messages;
+            bool impersonate;
+            pl__handle opened; /* not attached */
+        } pipe_open;
         struct { /* result: 0 */
             const char *path;
             uint8_t wanted; /* enum pl_watch_kind */
@@ -82,6 +105,7 @@ struct pl__job {
 
 /* A job with room for the strings it will refer to: pl__job_string copies one in. NULL: out of memory. */
 pl__job *pl__job_create(uint8_t kind, size_t strings_size);
+char *pl__job_space(pl__job *job, size_t size);             /* zeroed */
 const char *pl__job_string(pl__job *job, const char *text); /* NULL gives NULL */
 void pl__job_destroy(pl__job *job); /* `drop` of a job that yields nothing but itself; NULL is allowed */
 
@@ -96,6 +120,10 @@ PL__OPERATIONS(PL__DECLARE_RUN)
 #undef PL__DECLARE_RUN_SYSTEM
 
 typedef struct pl__worker_pool pl__worker_pool;
+
+/* The end of a job that is away, or whose pl__run_<kind> is about to say so. Any thread, once; the job may be gone when it
+ * returns. */
+void pl__job_end(pl__job *job, int64_t result, int32_t system_error);
 
 /* A function run on a worker outside the table of kinds: for a proactor's own needs (a sendfile that reads a disk). */
 typedef struct pl__errand {

@@ -49,6 +49,8 @@ static const known_code known_codes[] = {
     {-1114, "PL_ENOBUFS"},
     {-1120, "PL_ENAME"},
     {-1121, "PL_ENAMEAGAIN"},
+    {-1122, "PL_ENAMEFAIL"},
+    {-1123, "PL_ENODATA"},
     {-1201, "PL_ENOENT"},
     {-1202, "PL_EEXIST"},
     {-1203, "PL_EACCES"},

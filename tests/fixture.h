@@ -85,6 +85,8 @@ static inline bool fixture_open_with(fixture *f, pl_loop_options options)
     options.slow_callback = options.slow_callback ? options.slow_callback : PL_FOREVER;
     options.watchdog = options.watchdog ? options.watchdog : PL_FOREVER;
     REQUIRE_EQ_INT_OR(pl_loop_create(&f->loop, &options), PL_OK, return false);
+    if (options.backend)
+        CHECK_STR(pl_loop_backend(f->loop), options.backend);
     REQUIRE_EQ_INT_OR(pl_loop_set_exception_handler(f->loop, fixture_report, f), PL_OK, return false);
     return true;
 }

@@ -18,6 +18,25 @@ static void WINAPI do_nothing(PTP_CALLBACK_INSTANCE instance, void *context)
     SetEvent(context);
 }
 
+static void CALLBACK set_event(void *event, BOOLEAN timed_out)
+{
+    (void)timed_out;
+    SetEvent(event);
+}
+
+/* The pool's thread that waits for handles. */
+static void warm_up_waits(HANDLE done)
+{
+    HANDLE wait, object = CreateEventW(NULL, FALSE, FALSE, NULL);
+    if (RegisterWaitForSingleObject(&wait, object, set_event, done, INFINITE,
+                                    WT_EXECUTEONLYONCE | WT_EXECUTEINWAITTHREAD)) {
+        SetEvent(object);
+        WaitForSingleObject(done, INFINITE);
+        UnregisterWaitEx(wait, INVALID_HANDLE_VALUE);
+    }
+    CloseHandle(object);
+}
+
 static void warm_up_network(void)
 {
     struct sockaddr_in address = {0};
@@ -62,6 +81,7 @@ void handles_warm_up(void)
     warm_up_name_look_up(done);
     if (TrySubmitThreadpoolCallback(do_nothing, done, NULL))
         WaitForSingleObject(done, INFINITE);
+    warm_up_waits(done);
     CloseHandle(done);
     OutputDebugStringA(""); /* as GoogleTest does with what fails and what is skipped */
 }

@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <iostream>
 #include <cstdio>
 #include <cstring>
@@ -30,9 +31,11 @@ namespace
 {
 
 #ifdef _WIN32
-const char *const real_backend = "iocp";
+const std::vector<const char *> real_backends = {"iocp"};
+#elif defined(__linux__)
+const std::vector<const char *> real_backends = {"epoll", "poll", "select"};
 #else
-const char *const real_backend = "epoll";
+const std::vector<const char *> real_backends = {"kqueue", "poll", "select"};
 #endif
 
 const std::vector<const test_suite *> suites = {
@@ -147,13 +150,24 @@ void register_suite(const test_suite &suite, const char *backend)
     }
 }
 
+/* PROLOOP_TEST_BACKENDS names, separated by spaces, the real backends that are tested; unset: all. */
+bool is_wanted(const std::string &backend)
+{
+    const char *text = std::getenv("PROLOOP_TEST_BACKENDS");
+    return text == nullptr || (" " + std::string(text) + " ").find(" " + backend + " ") != std::string::npos;
+}
+
 void register_all()
 {
     for (const test_suite *suite : suites) {
-        if (suite->backends == TEST_BACKENDS_NONE)
+        if (suite->backends == TEST_BACKENDS_NONE) {
             register_suite(*suite, nullptr);
-        else
-            register_suite(*suite, real_backend);
+            continue;
+        }
+        for (const char *backend : real_backends) {
+            if (is_wanted(backend) && (suite->backends != TEST_BACKENDS_BEST || backend == real_backends.front()))
+                register_suite(*suite, backend);
+        }
         if (suite->backends == TEST_BACKENDS_ALL)
             register_suite(*suite, "sim");
     }

@@ -43,6 +43,7 @@ typedef struct test_case {
 
 typedef enum test_backends {
     TEST_BACKENDS_NONE, /* once, without a backend */
+    TEST_BACKENDS_BEST, /* once, with the system's best one */
     TEST_BACKENDS_REAL, /* the system's own */
     TEST_BACKENDS_ALL   /* the system's own, and the simulated one */
 } test_backends;

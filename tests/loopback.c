@@ -81,6 +81,7 @@ void loopback_run(test_context *t, loopback_body *body, const pl_loop_options *o
     now.context = t;
 
     REQUIRE_EQ_INT(pl_loop_create(&loop, &loop_options), PL_OK);
+    CHECK_STR(pl_loop_backend(loop), t->backend);
     pl_loop_set_exception_handler(loop, loopback_report, NULL);
     task_options.loop = loop;
     if (CHECK_EQ_INT(pl_spawn(&now.task, run_body, &body, &task_options), PL_OK)) {

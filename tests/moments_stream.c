@@ -414,7 +414,7 @@ static void connect_tear_down(void *state)
 }
 
 const moment_row moment_row_tcp_connect = {
-    .kind = MOMENT_REQUEST,
+    .kind = MOMENT_COMPOSED, /* the call may try several addresses */
     .size = sizeof(connecting),
     .set_up = connect_set_up,
     .start = connect_start,
@@ -422,5 +422,6 @@ const moment_row moment_row_tcp_connect = {
     .complete = answer,
     .check = connect_check,
     .tear_down = connect_tear_down,
+    .completion = PL__CONNECT,
     .writes = true,
 };

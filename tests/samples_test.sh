@@ -1,7 +1,7 @@
 #!/bin/sh
 # Runs the samples as a user would, over loopback, and looks at what comes back.
 #
-#   sh samples_test.sh [--big] [--many] echo|host|httpd FOLDER [SUFFIX [RUNNER...]]
+#   sh samples_test.sh [--big] [--many] echo|embedded|host|httpd FOLDER [SUFFIX [RUNNER...]]
 #
 # FOLDER holds the programs, SUFFIX is ".exe" or nothing, RUNNER starts them if the system cannot ("wine"). --big also
 # fetches a file of 1 GiB, --many also opens 5,000 connections. Prints "ok NAME" or "FAIL NAME" for each thing looked at.
@@ -196,6 +196,23 @@ test_echo() {
     stop
     release_all
     expect "echo_server with limits ends well" 0 "$code"
+}
+
+# --- embedded -----------------------------------------------------------------------------------------------
+
+embedded_says() { # ARGUMENT...
+    # shellcheck disable=SC2086
+    $runner "$programs/embedded$suffix" "$@" 2>&1 </dev/null | tr -d '\r' | tr '\n' ';'
+}
+
+test_embedded() {
+    expect "embedded explains itself" 0 "$(exit_code embedded --help)"
+    expect "embedded refuses a bad number" 2 "$(exit_code embedded --clients 0)"
+    expect "a few clients in a foreign loop" "2 clients, 81920 bytes echoed;the host went on meanwhile: yes;" \
+        "$(embedded_says --clients 2 --pieces 10)"
+    expect "many clients in a foreign loop" "50 clients, 4096000 bytes echoed;the host went on meanwhile: yes;" \
+        "$(embedded_says --clients 50 --pieces 20)"
+    expect "embedded ends well" 0 "$(exit_code embedded)"
 }
 
 # --- host ---------------------------------------------------------------------------------------------------
@@ -533,10 +550,11 @@ test_httpd() {
 runner=$*
 case $sample in
 echo) test_echo ;;
+embedded) test_embedded ;;
 host) test_host ;;
 httpd) test_httpd ;;
 *)
-    echo "usage: $0 [--big] [--many] echo|host|httpd FOLDER [SUFFIX [RUNNER...]]" >&2
+    echo "usage: $0 [--big] [--many] echo|embedded|host|httpd FOLDER [SUFFIX [RUNNER...]]" >&2
     exit 2
     ;;
 esac

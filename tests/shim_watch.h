@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 typedef enum replay_action {
     REPLAY_CREATED,
@@ -56,6 +57,9 @@ unsigned long replay_filter(void);
 int replay_requests(void);
 
 /* --- Linux -------------------------------------------------------------------------------------------------------- */
+
+/* For the shim of read: whether this one reads what is replayed, and what it returns then. errno is set. */
+bool replay_read(int descriptor, void *data, size_t size, int64_t *count);
 
 /* Adding the watch number `number`, from 1, fails with this errno; 0: none does. */
 void watches_fail(int number, int error);

@@ -32,7 +32,6 @@ static struct {
 } replay = {.descriptor = -1};
 
 ssize_t __real_read(int descriptor, void *data, size_t size);
-ssize_t __wrap_read(int descriptor, void *data, size_t size);
 int __real_inotify_init1(int flags);
 int __wrap_inotify_init1(int flags);
 int __real_inotify_add_watch(int descriptor, const char *path, uint32_t mask);
@@ -65,25 +64,25 @@ int __wrap_inotify_add_watch(int descriptor, const char *path, uint32_t mask)
 }
 
 /* What the system tells is taken from it and forgotten: it only says that there is something to read. */
-ssize_t __wrap_read(int descriptor, void *data, size_t size)
+bool replay_read(int descriptor, void *data, size_t size, int64_t *count)
 {
-    ssize_t count = __real_read(descriptor, data, size);
-    int error = errno;
+    bool is_replayed;
     pthread_mutex_lock(&lock);
-    if (replay.on && descriptor == replay.descriptor) {
-        count = -1;
-        error = EAGAIN;
+    is_replayed = replay.on && descriptor == replay.descriptor;
+    if (is_replayed) {
+        (void)__real_read(descriptor, data, size);
+        *count = -1;
+        errno = EAGAIN;
         if (replay.queued > 0) {
             sending *first = &replay.queue[0];
             CHECK(first->size <= size);
             memcpy(data, first->data, first->size);
-            count = (ssize_t)first->size;
+            *count = (int64_t)first->size;
             memmove(first, first + 1, (size_t)--replay.queued * sizeof *first);
         }
     }
     pthread_mutex_unlock(&lock);
-    errno = error;
-    return count;
+    return is_replayed;
 }
 
 void replay_begin(const char *folder)

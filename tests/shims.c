@@ -12,7 +12,8 @@ static struct {
     pl__atomic_i64 calls[SHIM_KINDS];
     pl__atomic_i64 calls_of_loop[SHIM_KINDS];
     pl__atomic_i64 faults; /* a shim_fault_fn, or 0 */
-    bool ready;            /* the mutex and the condition */
+    pl__atomic_u32 resolve_at_once;
+    bool ready; /* the mutex and the condition */
     pl__mutex mutex;
     pl__condition condition;
     bool hold[SHIM_KINDS];
@@ -21,8 +22,9 @@ static struct {
 
 const char *shim_name(shim kind)
 {
-    static const char *const names[SHIM_KINDS] = {"open",    "stat",    "path", "read",   "list", "close", "send file",
-                                                  "resolve", "receive", "send", "accept", "wait", "start"};
+    static const char *const names[SHIM_KINDS] = {
+        "open",    "stat", "path",   "read", "list",  "close",        "send file",    "resolve",
+        "receive", "send", "accept", "wait", "start", "resolve both", "resolve IPv4", "resolve IPv6"};
     return names[kind];
 }
 
@@ -48,6 +50,19 @@ void shims_end(void)
     pl__atomic_u32_store(&state.on, 0);
     shims_set_faults(NULL);
     shims_set_name(NULL, NULL, 0);
+    shims_set_name_error(SHIM_NAME_UNKNOWN);
+    shims_set_reverse(NULL);
+    shims_set_resolve_at_once(false);
+}
+
+void shims_set_resolve_at_once(bool at_once)
+{
+    pl__atomic_u32_store(&state.resolve_at_once, at_once);
+}
+
+bool shims_resolve_at_once(void)
+{
+    return pl__atomic_u32_load(&state.resolve_at_once) != 0;
 }
 
 bool shims_are_on(void)

@@ -25,6 +25,10 @@ typedef enum shim {
     SHIM_ACCEPT, /* the call that needs a new handle for a connection */
     SHIM_WAIT,
     SHIM_START, /* the call that makes the pipes to a child */
+    /* Of the look-ups of names, which are SHIM_RESOLVE too, those for one kind of address. */
+    SHIM_RESOLVE_BOTH,
+    SHIM_RESOLVE_IPV4,
+    SHIM_RESOLVE_IPV6,
     SHIM_KINDS
 } shim;
 
@@ -73,5 +77,29 @@ int shims_held(shim kind);
 
 /* The name's addresses, in text form and in this order; NULL: no such name any more. */
 void shims_set_name(const char *name, const char *const *addresses, size_t count);
+
+typedef enum shim_name_error {
+    SHIM_NAME_UNKNOWN,
+    SHIM_NAME_AGAIN,
+    SHIM_NAME_FAIL,
+    SHIM_NAME_NO_DATA,
+    SHIM_NAME_NO_MEMORY,
+    SHIM_NAME_CANCELLED /* which nobody asked for */
+} shim_name_error;
+
+/* What a look-up of that name ends with that finds none of its addresses; and one of an address that has no name. False: it
+ * cannot happen on this system. */
+bool shims_set_name_error(shim_name_error error);
+
+/* The name of every address; NULL: they have none. */
+void shims_set_reverse(const char *name);
+
+/* From now on a look-up ends within the call that begins it. */
+void shims_set_resolve_at_once(bool at_once);
+bool shims_resolve_at_once(void);
+
+/* Whether the system can be told to stop a look-up, and how often it was, ever. */
+bool shims_can_stop(void);
+int shims_stopped(void);
 
 #endif

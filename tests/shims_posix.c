@@ -6,9 +6,12 @@
 #include <netdb.h>
 #include <pthread.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <poll.h>
 #include <sys/epoll.h>
+#include <sys/select.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -155,7 +158,7 @@ SHIM_OF(int, epoll_ctl, int epoll, int operation, int descriptor, struct epoll_e
 }
 
 /* Registering anew reports anew what the descriptor is ready for. */
-static void make_edge(int descriptor)
+void shim_make_edge(int descriptor)
 {
     if (descriptor >= 0 && descriptor < DESCRIPTORS)
         (void)__real_epoll_ctl(registered[descriptor].epoll, EPOLL_CTL_MOD, descriptor, &registered[descriptor].event);
@@ -169,14 +172,14 @@ static bool fails(shim kind, int descriptor, size_t *size)
     case SHIM_SHORT:
         if (size && *size > limit) {
             *size = limit;
-            make_edge(descriptor); /* less than was asked for means: no more now, and an edge when there is */
+            shim_make_edge(descriptor); /* less than was asked for means: no more now, and an edge when there is */
         }
         return false;
     case SHIM_INTERRUPTED:
         errno = EINTR;
         return true;
     case SHIM_NOT_READY:
-        make_edge(descriptor);
+        shim_make_edge(descriptor);
         errno = EAGAIN;
         return true;
     case SHIM_NO_HANDLES:
@@ -253,6 +256,18 @@ SHIM_OF(int, epoll_wait, int epoll, struct epoll_event *events, int size, int mi
     return fails(SHIM_WAIT, -1, NULL) ? -1 : __real_epoll_wait(epoll, events, size, milliseconds);
 }
 
+SHIM_OF(int, poll, struct pollfd *entries, nfds_t count, int milliseconds)
+{
+    shim_called(SHIM_WAIT);
+    return fails(SHIM_WAIT, -1, NULL) ? -1 : __real_poll(entries, count, milliseconds);
+}
+
+SHIM_OF(int, select, int limit, fd_set *reads, fd_set *writes, fd_set *exceptions, struct timeval *span)
+{
+    shim_called(SHIM_WAIT);
+    return fails(SHIM_WAIT, -1, NULL) ? -1 : __real_select(limit, reads, writes, exceptions, span);
+}
+
 long __real_syscall(long number, ...);
 long __wrap_syscall(long number, ...);
 
@@ -282,6 +297,8 @@ static struct {
     const char *name;
     const char *const *addresses;
     size_t count;
+    int error;
+    const char *reverse;
 } known;
 static pthread_mutex_t known_lock = PTHREAD_MUTEX_INITIALIZER; /* an abandoned look-up may outlive its case */
 
@@ -292,6 +309,48 @@ void shims_set_name(const char *name, const char *const *addresses, size_t count
     known.addresses = addresses;
     known.count = count;
     pthread_mutex_unlock(&known_lock);
+}
+
+/* The system's codes for it. */
+static int error_of(shim_name_error error)
+{
+    switch (error) {
+    case SHIM_NAME_AGAIN:
+        return EAI_AGAIN;
+    case SHIM_NAME_FAIL:
+        return EAI_FAIL;
+    case SHIM_NAME_NO_DATA:
+        return EAI_NODATA;
+    case SHIM_NAME_NO_MEMORY:
+        return EAI_MEMORY;
+    default:
+        return 0;
+    }
+}
+
+bool shims_set_name_error(shim_name_error error)
+{
+    pthread_mutex_lock(&known_lock);
+    known.error = error_of(error);
+    pthread_mutex_unlock(&known_lock);
+    return error != SHIM_NAME_CANCELLED; /* nothing of that kind here */
+}
+
+void shims_set_reverse(const char *name)
+{
+    pthread_mutex_lock(&known_lock);
+    known.reverse = name;
+    pthread_mutex_unlock(&known_lock);
+}
+
+int shims_stopped(void)
+{
+    return 0;
+}
+
+bool shims_can_stop(void)
+{
+    return false;
 }
 
 int __real_getaddrinfo(const char *host, const char *service, const struct addrinfo *hints, struct addrinfo **found);
@@ -308,7 +367,12 @@ static int known_addresses(const struct addrinfo *hints, struct addrinfo **found
         else
             *end = NULL;
     }
-    return *found ? 0 : EAI_NONAME;
+    return *found ? 0 : known.error ? known.error : EAI_NONAME;
+}
+
+static shim shim_of_family(int family)
+{
+    return family == AF_INET ? SHIM_RESOLVE_IPV4 : family == AF_INET6 ? SHIM_RESOLVE_IPV6 : SHIM_RESOLVE_BOTH;
 }
 
 SHIM_OF(int, getaddrinfo, const char *host, const char *service, const struct addrinfo *hints, struct addrinfo **found)
@@ -316,10 +380,27 @@ SHIM_OF(int, getaddrinfo, const char *host, const char *service, const struct ad
     bool is_known;
     int result = 0;
     shim_called(SHIM_RESOLVE);
+    shim_called(shim_of_family(hints ? hints->ai_family : AF_UNSPEC));
     pthread_mutex_lock(&known_lock);
     is_known = known.name && host && strcmp(host, known.name) == 0;
     if (is_known)
         result = known_addresses(hints, found);
     pthread_mutex_unlock(&known_lock);
     return is_known ? result : __real_getaddrinfo(host, service, hints, found);
+}
+
+SHIM_OF(int, getnameinfo, const struct sockaddr *address, socklen_t length, char *host, socklen_t host_size,
+        char *service, socklen_t service_size, int flags)
+{
+    int error = 0;
+    shim_called(SHIM_RESOLVE);
+    if (!shims_are_on())
+        return __real_getnameinfo(address, length, host, host_size, service, service_size, flags);
+    pthread_mutex_lock(&known_lock);
+    if (known.reverse)
+        snprintf(host, host_size, "%s", known.reverse);
+    else
+        error = known.error ? known.error : EAI_NONAME;
+    pthread_mutex_unlock(&known_lock);
+    return error;
 }

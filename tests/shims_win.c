@@ -41,6 +41,8 @@ SHIM_OF(HANDLE, CreateFileW, LPCWSTR path, DWORD access, DWORD share, LPSECURITY
         DWORD flags, HANDLE model)
 {
     shim_called(SHIM_OPEN);
+    if (shim_pipe_refuses(path, flags))
+        return INVALID_HANDLE_VALUE;
     return __real___imp_CreateFileW(path, access, share, security, disposition, flags, model);
 }
 
@@ -164,6 +166,8 @@ static struct {
     const char *name;
     const char *const *addresses;
     size_t count;
+    int error;
+    const char *reverse;
 } known;
 static SRWLOCK known_lock = SRWLOCK_INIT; /* an abandoned look-up may outlive its case */
 
@@ -176,6 +180,40 @@ void shims_set_name(const char *name, const char *const *addresses, size_t count
     ReleaseSRWLockExclusive(&known_lock);
 }
 
+/* The system's codes for it. */
+static int error_of(shim_name_error error)
+{
+    switch (error) {
+    case SHIM_NAME_AGAIN:
+        return WSATRY_AGAIN;
+    case SHIM_NAME_FAIL:
+        return WSANO_RECOVERY;
+    case SHIM_NAME_NO_DATA:
+        return WSANO_DATA;
+    case SHIM_NAME_NO_MEMORY:
+        return WSA_NOT_ENOUGH_MEMORY;
+    case SHIM_NAME_CANCELLED:
+        return WSA_E_CANCELLED;
+    default:
+        return 0;
+    }
+}
+
+bool shims_set_name_error(shim_name_error error)
+{
+    AcquireSRWLockExclusive(&known_lock);
+    known.error = error_of(error);
+    ReleaseSRWLockExclusive(&known_lock);
+    return true;
+}
+
+void shims_set_reverse(const char *name)
+{
+    AcquireSRWLockExclusive(&known_lock);
+    known.reverse = name;
+    ReleaseSRWLockExclusive(&known_lock);
+}
+
 static void widen(const char *text, WCHAR *wide)
 {
     size_t i;
@@ -184,23 +222,58 @@ static void widen(const char *text, WCHAR *wide)
     wide[i] = 0;
 }
 
-extern INT(WINAPI *__real___imp_GetAddrInfoW)(PCWSTR host, PCWSTR service, const ADDRINFOW *hints, PADDRINFOW *found);
+/* The library's look-ups tell their end by a routine. Here a thread of each waits while they are held, asks the system, and
+ * calls the routine; or, when it was told to stop, does so with that. */
+typedef void CALLBACK routine_fn(DWORD error, DWORD bytes, WSAOVERLAPPED *overlapped);
+
+typedef union routine_pointer {
+    LPLOOKUPSERVICE_COMPLETION_ROUTINE routine;
+    routine_fn *fn;
+} routine_pointer;
+
+enum { LOOK_UPS = 256 };
+
+typedef struct look_up {
+    bool used;
+    bool told; /* its routine was called, or is about to be */
+    WCHAR host[NAME_MAX_SIZE];
+    WCHAR service[NAME_MAX_SIZE];
+    bool has_host;
+    ADDRINFOEXW hints;
+    ADDRINFOEXW **found;
+    WSAOVERLAPPED *overlapped;
+    routine_fn *routine;
+} look_up;
+
+static look_up look_ups[LOOK_UPS]; /* each used once between two begins */
+static LONG look_up_count;
+static LONG stop_count;
+
+extern INT(WINAPI *__real___imp_GetAddrInfoExW)(PCWSTR host, PCWSTR service, DWORD space, LPGUID provider,
+                                                const ADDRINFOEXW *hints, ADDRINFOEXW **found, struct timeval *timeout,
+                                                LPOVERLAPPED overlapped, LPLOOKUPSERVICE_COMPLETION_ROUTINE routine,
+                                                LPHANDLE handle);
+
+static INT ask_system(PCWSTR host, PCWSTR service, const ADDRINFOEXW *hints, ADDRINFOEXW **found)
+{
+    return __real___imp_GetAddrInfoExW(host, service, NS_DNS, NULL, hints, found, NULL, NULL, NULL, NULL);
+}
 
 /* One after the other, from the system's own reading of each; those of another family left out. */
-static INT known_addresses(PCWSTR service, const ADDRINFOW *hints, PADDRINFOW *found)
+static INT known_addresses(PCWSTR service, const ADDRINFOEXW *hints, ADDRINFOEXW **found)
 {
-    PADDRINFOW *end = found;
+    ADDRINFOEXW **end = found;
     size_t i;
     *found = NULL;
     for (i = 0; i < known.count; i++) {
         WCHAR text[NAME_MAX_SIZE];
         widen(known.addresses[i], text);
-        if (__real___imp_GetAddrInfoW(text, service, hints, end) == 0)
-            end = &(*end)->ai_next;
+        if (ask_system(text, service, hints, end) == 0)
+            end = (ADDRINFOEXW **)(void *)&(*end)->ai_next;
         else
             *end = NULL;
     }
-    return *found ? 0 : WSAHOST_NOT_FOUND;
+    return *found ? 0 : known.error ? known.error : WSAHOST_NOT_FOUND;
 }
 
 static bool is_known(PCWSTR host)
@@ -212,15 +285,141 @@ static bool is_known(PCWSTR host)
     return wcscmp(host, name) == 0;
 }
 
-SHIM_OF(INT, GetAddrInfoW, PCWSTR host, PCWSTR service, const ADDRINFOW *hints, PADDRINFOW *found)
+static void called(const ADDRINFOEXW *hints)
+{
+    shim_called(SHIM_RESOLVE);
+    shim_called(hints->ai_family == AF_INET    ? SHIM_RESOLVE_IPV4
+                : hints->ai_family == AF_INET6 ? SHIM_RESOLVE_IPV6
+                                               : SHIM_RESOLVE_BOTH);
+}
+
+static INT ask(PCWSTR host, PCWSTR service, const ADDRINFOEXW *hints, ADDRINFOEXW **found)
 {
     bool here;
     INT result = 0;
-    shim_called(SHIM_RESOLVE);
     AcquireSRWLockExclusive(&known_lock);
     here = is_known(host);
     if (here)
         result = known_addresses(service, hints, found);
     ReleaseSRWLockExclusive(&known_lock);
-    return here ? result : __real___imp_GetAddrInfoW(host, service, hints, found);
+    return here ? result : ask_system(host, service, hints, found);
+}
+
+/* Whether the caller is the one to call the routine. */
+static bool claim(look_up *l)
+{
+    bool mine;
+    AcquireSRWLockExclusive(&known_lock);
+    mine = l->used && !l->told;
+    l->told = true;
+    ReleaseSRWLockExclusive(&known_lock);
+    return mine;
+}
+
+static DWORD WINAPI run_look_up(void *arg)
+{
+    look_up *l = arg;
+    ADDRINFOEXW *found = NULL;
+    INT error;
+    called(&l->hints);
+    error = ask(l->has_host ? l->host : NULL, l->service, &l->hints, &found);
+    if (claim(l)) {
+        *l->found = found;
+        l->routine((DWORD)error, 0, l->overlapped);
+    } else if (found != NULL) {
+        FreeAddrInfoExW(found);
+    }
+    return 0;
+}
+
+/* The system's call that ends a look-up sooner, which Wine lacks. */
+static INT WSAAPI cancel_look_up(LPHANDLE handle)
+{
+    look_up *l = *handle;
+    InterlockedIncrement(&stop_count);
+    if (!claim(l))
+        return WSA_INVALID_HANDLE;
+    l->routine(WSA_E_CANCELLED, 0, l->overlapped);
+    return 0;
+}
+
+SHIM_OF(INT, GetAddrInfoExW, PCWSTR host, PCWSTR service, DWORD space, LPGUID provider, const ADDRINFOEXW *hints,
+        ADDRINFOEXW **found, struct timeval *timeout, LPOVERLAPPED overlapped,
+        LPLOOKUPSERVICE_COMPLETION_ROUTINE routine, LPHANDLE handle)
+{
+    look_up *l;
+    HANDLE thread;
+    routine_pointer pointer;
+    pointer.routine = routine;
+    if (!shims_are_on() || overlapped == NULL)
+        return __real___imp_GetAddrInfoExW(host, service, space, provider, hints, found, timeout, overlapped, routine,
+                                           handle);
+    if (space != NS_ALL || provider != NULL || timeout != NULL || overlapped->hEvent != NULL || routine == NULL ||
+        handle == NULL || *found != NULL)
+        return WSAEINVAL; /* as the system's own wants it */
+    l = &look_ups[(size_t)InterlockedIncrement(&look_up_count) % LOOK_UPS];
+    memset(l, 0, sizeof *l);
+    l->has_host = host != NULL;
+    lstrcpynW(l->host, host ? host : L"", NAME_MAX_SIZE);
+    lstrcpynW(l->service, service ? service : L"", NAME_MAX_SIZE);
+    l->hints = *hints;
+    l->found = found;
+    l->overlapped = overlapped;
+    l->routine = pointer.fn;
+    l->used = true;
+    if (shims_resolve_at_once()) { /* some providers answer within the call, and no routine is called then */
+        called(hints);
+        return ask(host, service, hints, found);
+    }
+    *handle = l;
+    thread = CreateThread(NULL, 0, run_look_up, l, 0, NULL);
+    if (thread == NULL)
+        return WSA_NOT_ENOUGH_MEMORY;
+    __real___imp_CloseHandle(thread);
+    return WSA_IO_PENDING;
+}
+
+SHIM_OF(FARPROC, GetProcAddress, HMODULE module, LPCSTR name)
+{
+    union {
+        FARPROC address;
+        INT(WSAAPI *cancel)(LPHANDLE);
+    } pointer;
+    pointer.cancel = cancel_look_up;
+    if (((uintptr_t)name >> 16) != 0 && strcmp(name, "GetAddrInfoExCancel") == 0)
+        return pointer.address;
+    return __real___imp_GetProcAddress(module, name);
+}
+
+int shims_stopped(void)
+{
+    return (int)InterlockedExchangeAdd(&stop_count, 0);
+}
+
+bool shims_can_stop(void)
+{
+    return true;
+}
+
+/* --- Names of addresses --- */
+
+SHIM_OF(INT, GetNameInfoW, const SOCKADDR *address, socklen_t size, PWCHAR host, DWORD host_size, PWCHAR service,
+        DWORD service_size, INT flags)
+{
+    static WCHAR name[NAME_MAX_SIZE];
+    bool here;
+    shim_called(SHIM_RESOLVE);
+    if (!(flags & NI_NAMEREQD))
+        return __real___imp_GetNameInfoW(address, size, host, host_size, service, service_size, flags);
+    AcquireSRWLockExclusive(&known_lock);
+    here = known.reverse != NULL;
+    if (here) {
+        MultiByteToWideChar(CP_UTF8, 0, known.reverse, -1, name, NAME_MAX_SIZE);
+        lstrcpynW(host, name, (int)host_size);
+    }
+    ReleaseSRWLockExclusive(&known_lock);
+    if (here)
+        return 0;
+    return shims_are_on() ? known.error ? known.error : WSAHOST_NOT_FOUND
+                          : __real___imp_GetNameInfoW(address, size, host, host_size, service, service_size, flags);
 }

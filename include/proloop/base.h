@@ -82,6 +82,8 @@ typedef int64_t pl_duration;
     X(ENOBUFS, -1114, "the system has no buffer space")                                                                \
     X(ENAME, -1120, "host or service name not known")                                                                  \
     X(ENAMEAGAIN, -1121, "the name server did not answer; try again")                                                  \
+    X(ENAMEFAIL, -1122, "the name server failed")                                                                      \
+    X(ENODATA, -1123, "the name has no address of that kind")                                                          \
     X(ENOENT, -1201, "no such file or folder")                                                                         \
     X(EEXIST, -1202, "exists already")                                                                                 \
     X(EACCES, -1203, "access denied")                                                                                  \

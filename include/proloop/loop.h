@@ -56,7 +56,7 @@ typedef struct pl_loop_options {
 } pl_loop_options;
 
 /* A number that changes when the layout of the structs in these headers does: the library checks it. */
-#define PL_ABI 2
+#define PL_ABI 3
 
 /** Makes a loop. Any thread; it is bound to the thread that first runs it.
  *  @param options  NULL: defaults
@@ -91,6 +91,31 @@ PL_API int64_t pl_loop_run_until_complete(pl_loop *loop, pl_future *future);
 /** Runs one iteration, waiting at most `limit` (0: not at all; PL_FOREVER). For a loop inside another.
  *  @return PL_OK; PL_EBUSY: called from one of its callbacks or tasks, or while another loop runs; PL_ETHREAD. */
 PL_API int pl_loop_run_once(pl_loop *loop, pl_duration limit);
+
+/** Tells a host that its embedded loop has something to do. On the loop's thread, or on one of the library's: it may only
+ *  leave word for the host (post a message, set a flag and wake it), and must not call the loop. */
+typedef void pl_wake_fn(void *arg);
+
+/** Puts a loop inside a foreign one: of a GUI, of another library. That one, the host, owns the thread, which is the
+ *  calling one. From now on wake(arg) is called when there is something to do, once until the host's next
+ *  pl_loop_run_once(loop, 0); the host has to make that call, and after each one to be back at pl_loop_next_deadline.
+ *  Runs that wait get PL_ESTATE. The library waits for the system on a thread of its own.
+ *  @param wake  NULL, where there is pl_loop_backend_fd: the host watches that instead, and there is no thread
+ *  @return PL_OK; PL_EBUSY: it is embedded already, or running; PL_ENOTSUP: the backends sim, poll, select; PL_ETHREAD, PL_ENOMEM,
+ *  PL_ELIMIT (threads), PL_EINVAL, PL_ECLOSED.   Win32: a message loop.   asyncio: none; libuv: uv_backend_fd. */
+PL_API int pl_loop_embed(pl_loop *loop, pl_wake_fn *wake, void *arg);
+
+/** It is a loop of its own again; once this has returned wake is not called any more. Closing the loop does the same.
+ *  @return PL_OK; PL_ESTATE: it is not embedded; PL_EBUSY: it is running; PL_ETHREAD, PL_EINVAL, PL_ECLOSED. */
+PL_API int pl_loop_unembed(pl_loop *loop);
+
+/** When an embedded loop has to run again if nothing else happens: a point on its clock (pl_loop_time), not after now if
+ *  something is ready; PL_FOREVER: never. Negative: PL_EINVAL, PL_ECLOSED, PL_ETHREAD. */
+PL_API pl_duration pl_loop_next_deadline(pl_loop *loop);
+
+/** Of Unix: a descriptor that is readable when the loop has something to do, for poll, epoll and the like; it belongs to
+ *  the loop, and is only ever waited for. PL_ENOTSUP: there is none (Windows; sim, poll, select). Any thread. */
+PL_API int pl_loop_backend_fd(const pl_loop *loop);
 
 /** Makes run_forever return after the present iteration; before a run: after one iteration that does not wait. */
 PL_API int pl_loop_stop(pl_loop *loop);

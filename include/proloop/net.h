@@ -1,53 +1,19 @@
-/* proloop/net.h: addresses, and TCP: listening, accepting, connecting.
+/* proloop/net.h: TCP: listening, accepting, connecting.
  *
  * What a connection carries is read and written through a pl_stream (stream.h).
  */
 #ifndef PROLOOP_NET_H
 #define PROLOOP_NET_H
 
+#include <proloop/address.h>
 #include <proloop/base.h>
+#include <proloop/dns.h>
 #include <proloop/op.h>
 #include <proloop/stream.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-enum pl_family { PL_IPV4 = 4, PL_IPV6 = 6 };
-
-/** An IP address and a port, the same on every system. Zeroed: none. */
-struct pl_address {
-    uint8_t family; /* PL_IPV4, PL_IPV6, 0: none */
-    uint8_t reserved;
-    uint16_t port;  /* in the machine's byte order */
-    uint32_t scope; /* IPv6 zone; 0: none */
-    uint8_t ip[16]; /* in network byte order; IPv4 uses the first four */
-};
-
-typedef struct pl_address pl_address;
-
-enum { PL_ADDRESS_TEXT_SIZE = 64 /* enough for "[IPv6%zone]:65535" and its NUL */ };
-
-/** Reads an address in text form, "127.0.0.1", "::1" or "fe80::1%2", without asking any name server. Any thread.
- *  @return PL_OK; PL_EINVAL: it is not an address, and *address is unchanged. */
-PL_API int pl_address_parse(pl_address *address, const char *text, uint16_t port);
-
-/** Writes "127.0.0.1:80" or "[::1]:80". Any thread.
- *  @return the length without the NUL; PL_EINVAL: no address, or `size` is too small (PL_ADDRESS_TEXT_SIZE never
- *  is). */
-PL_API int pl_address_format(const pl_address *address, char *text, size_t size);
-
-/** Resolves a name without blocking the loop. Task call (suspends).
- *  @param host  UTF-8 name or address in text form; NULL: the wildcard address
- *  @param family  PL_IPV4, PL_IPV6, or 0 for both
- *  @param addresses  room for `capacity` of them; in the order the system prefers
- *  @return how many were found and stored (>= 1); PL_ENAME, PL_ENAMEAGAIN, PL_ECANCELED, ... Cancel: abandonable;
- *  the system's call runs on unobserved. asyncio: loop.getaddrinfo. */
-PL_API int64_t pl_resolve(const char *host, uint16_t port, int family, pl_address *addresses, size_t capacity);
-
-/** The same, started: the result arrives by the operation. `addresses` must live until it is done. */
-PL_API int pl_resolve_start(pl_op *op, const char *host, uint16_t port, int family, pl_address *addresses,
-                            size_t capacity);
 
 typedef struct pl_listener pl_listener;
 
@@ -91,18 +57,56 @@ PL_API void pl_listener_close(pl_listener *listener);
 PL_API pl_listener *pl_listener_ref(pl_listener *listener);
 PL_API void pl_listener_unref(pl_listener *listener);
 
+/** One attempt to connect, as told by a report. */
+typedef struct pl_connect_attempt {
+    pl_address address;
+    pl_duration begun; /* when it was begun, after the call was made */
+    int64_t result; /* PL_OK of the one that was taken; why it failed; PL_ECANCELED: given up, as another one was taken
+                          or the call was cancelled */
+    int32_t system_error;
+} pl_connect_attempt;
+
+/** What became of each attempt. The caller's, filled in when the call returns. */
+typedef struct pl_connect_report {
+    pl_connect_attempt *attempts; /* room for `capacity` of them; in the order in which they were begun */
+    size_t capacity;
+    size_t count; /* how many were begun, those beyond the capacity included */
+} pl_connect_report;
+
 typedef struct pl_connect_options {
     size_t size;             /* sizeof(pl_connect_options) */
-    const pl_address *local; /* the address to come from; NULL: the system chooses */
+    const pl_address *local; /* the address to come from; NULL: the system chooses. Addresses of the other family are
+                                passed over; with a port the attempts are made one after another */
+    int family;              /* PL_IPV4, PL_IPV6: only that one; 0: both */
+    int first_family_count; /* so many of the family that comes first, then the families take turns. 0: one by name, and
+                                for pl_tcp_connect_any the order that was given */
+    pl_duration attempt_delay; /* how long until the next address is tried beside one that does not answer; 0: 250 ms;
+                                  at least 10 ms, at most 2 s; PL_FOREVER: one after another */
+    pl_duration
+        resolution_delay;      /* by name: how long a look-up may take until both families are asked for by themselves,
+                                     and how long a first answer for IPv4 waits for that for IPv6; 0: 50 ms */
+    pl_connect_report *report; /* NULL: not wanted. Not for pl_tcp_connect_start */
 } pl_connect_options;
 
-/** Connects to a TCP server. Task call (suspends). A name is resolved off the loop's thread; its addresses are tried
- *  one after another, and the last one's error is returned.
- *  @return PL_OK and a stream of the running loop, which the caller owns; PL_ECONNREFUSED, PL_ECONNTIMEDOUT,
- *  PL_ENAME, PL_ECANCELED (then nothing is left open), ... asyncio: open_connection; Win32: ConnectEx. */
+/** Connects to a TCP server by name, as RFC 8305 has it ("happy eyeballs"). Task call (suspends). The name's addresses are
+ *  tried in the order the system prefers, with the families taking turns; an address that does not answer soon is not
+ *  given up, but the next one tried beside it, and one that fails is followed by the next at once. The first connection
+ *  that stands is taken. Before the call returns all other attempts have ended and are closed.
+ *  @return PL_OK and a stream of the running loop, which the caller owns; PL_ENAME and others of pl_resolve;
+ *  PL_EADDRNOTAVAIL: no address is of the family of `local`; PL_ECANCELED (then nothing is left open); PL_ECONNREFUSED,
+ *  PL_ECONNTIMEDOUT, ...: all failed. Of their errors it is the one of the address that was tried first; but those that
+ *  only say that there is no way from this machine (PL_ENETUNREACH, PL_ENETDOWN, PL_EADDRNOTAVAIL, PL_EAFNOSUPPORT) yield to
+ *  others. The report has them all. asyncio: open_connection; Win32: ConnectEx. */
 PL_API int64_t pl_tcp_connect(pl_stream **stream, const char *host, uint16_t port, const pl_connect_options *options);
 
-/** Connects to one address, started. The stream stands in *stream when the operation is done with PL_OK. */
+/** The same for addresses that are known, in the order in which they are to be tried. Task call (suspends).
+ *  @param addresses  `count` of them, >= 1, each with its port
+ *  @return as pl_tcp_connect; PL_EINVAL. */
+PL_API int64_t pl_tcp_connect_any(pl_stream **stream, const pl_address *addresses, size_t count,
+                                  const pl_connect_options *options);
+
+/** Connects to one address, started. The stream stands in *stream when the operation is done with PL_OK.
+ *  @param options  only `local` counts */
 PL_API int pl_tcp_connect_start(pl_op *op, pl_stream **stream, const pl_address *address,
                                 const pl_connect_options *options);
 

@@ -25,7 +25,7 @@ extern "C" {
 /** One operation. Caller-owned; zeroed: idle. */
 typedef struct pl_op {
     union {
-        uint64_t space[64];
+        uint64_t space[72];
         void *align;
     } opaque;
 } pl_op;

@@ -3,12 +3,14 @@
 #ifndef PROLOOP_H
 #define PROLOOP_H
 
+#include <proloop/address.h>
 #include <proloop/base.h>
 #include <proloop/channel.h>
 #include <proloop/closer.h>
 #include <proloop/context.h>
 #include <proloop/coro.h>
 #include <proloop/debug.h>
+#include <proloop/dns.h>
 #include <proloop/executor.h>
 #include <proloop/file.h>
 #include <proloop/future.h>
@@ -18,6 +20,7 @@
 #include <proloop/net.h>
 #include <proloop/op.h>
 #include <proloop/pipe.h>
+#include <proloop/poll.h>
 #include <proloop/process_pool.h>
 #include <proloop/queue.h>
 #include <proloop/run.h>
@@ -25,6 +28,7 @@
 #include <proloop/stream.h>
 #include <proloop/sync.h>
 #include <proloop/task.h>
+#include <proloop/udp.h>
 #include <proloop/watch.h>
 
 #endif

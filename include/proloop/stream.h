@@ -26,7 +26,7 @@ struct pl_address;
 
 /** Reads what is there, at least one byte. Task call (suspends).
  *  @return bytes; 0: the peer sends no more; PL_ECONNRESET, PL_ECLOSED, PL_EBUSY (another read is under way),
- *  PL_ECANCELED.   asyncio: StreamReader.read. */
+ *  PL_EMSGSIZE (of a pipe that keeps messages: the next one is larger than that, and stays), PL_ECANCELED.   asyncio: StreamReader.read. */
 PL_API int64_t pl_read(pl_stream *stream, void *data, size_t size);
 
 /** The same, started. */
@@ -58,7 +58,7 @@ PL_API int pl_write_start(pl_op *op, pl_stream *stream, const void *data, size_t
 PL_API int pl_write_buffers_start(pl_op *op, pl_stream *stream, const pl_buffer *buffers, size_t count);
 
 /** Sends a part of a file without copying it through the program; in order with the writes. Task call (suspends).
- *  @return bytes, fewer than `size` only if the file, as it was when opened, ends before; errors as pl_write.   Win32:
+ *  @return bytes, fewer than `size` only if the file, as it was when opened, ends before; errors as pl_write; PL_ENOTSUP: see pipe.h.   Win32:
  *  TransmitFile; asyncio: loop.sendfile. */
 PL_API int64_t pl_stream_send_file(pl_stream *stream, pl_file *file, int64_t offset, int64_t size);
 
@@ -66,7 +66,8 @@ PL_API int64_t pl_stream_send_file(pl_stream *stream, pl_file *file, int64_t off
 PL_API int pl_stream_send_file_start(pl_op *op, pl_stream *stream, pl_file *file, int64_t offset, int64_t size);
 
 /** Half close: after the writes that are queued, tells the peer that no more will come. Reading goes on. Does not
- *  suspend. @return PL_OK; PL_ECLOSED, PL_EBROKEN, PL_ENOTCONN.   asyncio: write_eof. */
+ *  suspend. @return PL_OK; PL_ENOTSUP: a named pipe of Windows has no half close; PL_ECLOSED, PL_EBROKEN, PL_ENOTCONN.
+ *  asyncio: write_eof. */
 PL_API int pl_stream_shutdown(pl_stream *stream);
 
 /** Waits until the writes that are queued now have gone out. Task call. @return PL_OK, or what became of the last. */

@@ -11,6 +11,10 @@
  * every receive is tried. A cancel takes its completion off the queue at once, but the next poll delivers it,
  * as elsewhere. While a handle connects, whatever else is asked of it ends with PL_ENOTCONN.
  *
+ * A poll asks the descriptor itself (poll.c); an edge says when it is worth asking again. What it waits for is
+ * somebody else's descriptor, which others may have registered too, or may close: so a duplicate of it is
+ * registered, in a handle of its own, called a watch. A poll without a watch carries one, for itself alone.
+ *
  * A send_file may have to read a disk. So a worker makes its calls, as an errand, while the completion stays
  * at the front of its queue. The flags are the loop's alone: PL__WRITABLE is cleared before the errand goes,
  * and an edge that comes meanwhile sets it again.
@@ -28,8 +32,11 @@
 #include "error.h"
 #include "interrupt.h"
 #include "pipe.h"
+#include "poll.h"
+#include "relay.h"
 #include "selector.h"
 #include "tcp.h"
+#include "udp.h"
 #include "watch.h"
 
 /* In pl__handle.flags, beside enum pl__readiness. */
@@ -50,6 +57,7 @@ typedef struct adapter {
     pl__list finished;        /* handed over by the next poll; between polls, those that were cancelled */
     pl__handle *changed[PL__SELECTOR_BATCH];
     pl__atomic_u32 attention;
+    pl__relay *relay; /* of a loop inside a foreign one that does not watch the selector itself; else NULL */
 } adapter;
 
 /* In pl__handle.system. */
@@ -68,7 +76,9 @@ typedef struct file_errand {
     bool running;
 } file_errand;
 
-PL__STATIC_ASSERT(sizeof(queues) <= sizeof((pl__handle *)0)->system, "no room for the queues");
+PL__STATIC_ASSERT(sizeof(queues) + sizeof(pl__pipe_file) <= sizeof((pl__handle *)0)->system,
+                  "no room for the queues and a pipe's file");
+PL__STATIC_ASSERT(sizeof(pl__handle) <= sizeof((pl__completion *)0)->system, "no room for a watch");
 PL__STATIC_ASSERT(sizeof(file_errand) <= sizeof((pl__completion *)0)->system, "no room for the errand");
 
 /* How a completion ended. */
@@ -90,6 +100,12 @@ static queues *queues_of(pl__handle *handle)
 static file_errand *errand_of(pl__completion *c)
 {
     return (file_errand *)(void *)&c->system;
+}
+
+/* The watch of a POLL that brought none. */
+static pl__handle *own_watch_of(pl__completion *c)
+{
+    return (pl__handle *)(void *)&c->system;
 }
 
 static int descriptor_of(const pl__handle *handle)
@@ -182,6 +198,34 @@ static void detach(pl__proactor *proactor, pl__handle *handle)
     PL__CHECK(pl__list_is_empty(&queue->reads) && pl__list_is_empty(&queue->writes));
     self->selector->type->remove(self->selector, handle);
     handle->attached = false;
+}
+
+/* --- Watches: 0 or a negated errno -------------------------------------------------------------------------------- */
+
+static int handle_close(adapter *self, pl__request *request);
+
+static int watch_open(adapter *self, pl__request *request)
+{
+    pl__handle *watch = request->handle;
+    int descriptor = pl__poll_duplicate((uintptr_t)request->value);
+    if (descriptor < 0)
+        return descriptor;
+    pl__handle_init(watch);
+    watch->object = (uintptr_t)descriptor;
+    pl__list_init(&queues_of(watch)->reads);
+    pl__list_init(&queues_of(watch)->writes);
+    watch->flags = PL__READABLE | PL__WRITABLE; /* perhaps */
+    int rc = self->selector->type->add(self->selector, watch);
+    watch->attached = rc == 0;
+    if (rc < 0)
+        (void)handle_close(self, request);
+    return rc == -EPERM ? -ENOTSUP : rc; /* so the selector says that there is nothing to wait for */
+}
+
+static int watch_close(adapter *self, pl__request *request)
+{
+    detach(&self->base, request->handle);
+    return handle_close(self, request);
 }
 
 /* --- Attempts: true when the completion has ended ----------------------------------------------------------------- */
@@ -339,6 +383,67 @@ static bool attempt_send_file(adapter *self, pl__completion *c, outcome *out)
     return false;
 }
 
+/* Each datagram is an edge of its own, and so is each error: that the socket once had one says nothing of the next call. */
+static bool attempt_receive_from(adapter *self, pl__completion *c, outcome *out)
+{
+    PL__UNUSED(self);
+    int64_t count = pl__udp_receive(c);
+    if (count == -EAGAIN)
+        clear(c->handle, PL__READABLE | PL__HANGUP);
+    return count != -EAGAIN && ended(out, count);
+}
+
+static bool attempt_send_to(adapter *self, pl__completion *c, outcome *out)
+{
+    PL__UNUSED(self);
+    int64_t count = pl__udp_send(c);
+    if (count == -EAGAIN)
+        clear(c->handle, PL__WRITABLE);
+    return count != -EAGAIN && ended(out, count);
+}
+
+/* What a selector is to tell anew. What nobody asked for stays set: a level-triggered one would tell it for ever. */
+static uint16_t flags_of_events(uint32_t events)
+{
+    return (uint16_t)((events & PL_POLL_READABLE ? PL__READABLE : 0) | (events & PL_POLL_WRITABLE ? PL__WRITABLE : 0) |
+                      (events & (PL_POLL_PRIORITY | PL_POLL_HANGUP) ? PL__HANGUP : 0));
+}
+
+static bool attempt_poll(adapter *self, pl__completion *c, outcome *out)
+{
+    PL__UNUSED(self);
+    int happened = pl__poll_now(descriptor_of(c->handle), c->as.poll.events);
+    if (happened == 0)
+        clear(c->handle, flags_of_events(c->as.poll.events));
+    return happened != 0 && ended(out, happened);
+}
+
+/* Most ask for what is so already: then no watch is needed. Else it has one from here on. */
+static bool begin_poll(adapter *self, pl__completion *c, outcome *out)
+{
+    if (c->handle)
+        return false;
+    int happened = pl__poll_first((uintptr_t)c->as.poll.object, c->as.poll.events);
+    if (happened != 0)
+        return ended(out, happened);
+    pl__request request = {.handle = own_watch_of(c), .value = (int64_t)c->as.poll.object};
+    int rc = watch_open(self, &request);
+    if (rc < 0)
+        return ended(out, rc);
+    c->handle = own_watch_of(c);
+    c->handle->flags = 0; /* the selector tells at the next wait, if it has become ready since */
+    return false;
+}
+
+static void drop_own_watch(adapter *self, pl__completion *c)
+{
+    pl__request request = {.handle = c->handle};
+    if (c->kind != PL__POLL || c->handle != own_watch_of(c))
+        return;
+    (void)watch_close(self, &request);
+    c->handle = NULL;
+}
+
 static bool attempt_changes(adapter *self, pl__completion *c, outcome *out)
 {
     PL__UNUSED(self);
@@ -359,6 +464,9 @@ static const struct work {
     [PL__RECEIVE] = {NULL, attempt_receive, PL__READABLE | PL__HANGUP},
     [PL__SEND] = {NULL, attempt_send, PL__WRITABLE},
     [PL__SEND_FILE] = {begin_send_file, attempt_send_file, PL__WRITABLE},
+    [PL__RECEIVE_FROM] = {NULL, attempt_receive_from, PL__READABLE | PL__HANGUP},
+    [PL__SEND_TO] = {NULL, attempt_send_to, PL__WRITABLE},
+    [PL__POLL] = {begin_poll, attempt_poll, PL__READABLE | PL__WRITABLE | PL__HANGUP},
     [PL__CHANGES] = {NULL, attempt_changes, PL__READABLE | PL__HANGUP},
 };
 
@@ -383,10 +491,11 @@ static int submit(pl__proactor *proactor, pl__completion *c)
     PL__CHECK(c->kind > PL__NO_OPERATION && c->kind < PL__OPERATION_KINDS && c->state == PL__IDLE);
     if (pl__kind_is_worker(c->kind))
         return submit_job(self, c);
-    PL__CHECK(c->handle && c->handle->attached);
-
     const struct work *work = &works[c->kind];
-    if (c->handle->flags & CONNECTING)
+    if (!work->attempt)
+        return pl__completion_finish_now(c, PL_ENOTSUP, 0);
+    PL__CHECK(c->handle ? c->handle->attached : c->kind == PL__POLL);
+    if (c->handle && (c->handle->flags & CONNECTING))
         return pl__completion_finish_now(c, PL_ENOTCONN, ENOTCONN);
     if (work->begin && work->begin(self, c, &out))
         return pl__completion_finish_now(c, out.result, out.system_error);
@@ -401,6 +510,7 @@ static int submit(pl__proactor *proactor, pl__completion *c)
 static void finish(adapter *self, pl__completion *c, int64_t result, int32_t system_error)
 {
     pl__completion_finish(c, result, system_error);
+    drop_own_watch(self, c);
     pl__list_push_back(&self->finished, &c->node);
 }
 
@@ -519,6 +629,49 @@ static void poll(pl__proactor *proactor, int64_t deadline, pl__list *finished)
     pl__list_move_all(&self->finished, finished);
 }
 
+/* --- Inside a foreign loop ------------------------------------------------------------------------------------------ */
+
+static int descriptor(pl__proactor *proactor)
+{
+    adapter *self = adapter_of(proactor);
+    return self->selector->type->descriptor ? self->selector->type->descriptor(self->selector) : PL_ENOTSUP;
+}
+
+static int embed(pl__proactor *proactor, void (*ready)(void *context), void *context)
+{
+    adapter *self = adapter_of(proactor);
+    PL__CHECK(!self->relay);
+    if (!self->selector->type->descriptor)
+        return PL_ENOTSUP;
+    return ready ? pl__relay_start(&self->relay, descriptor(proactor), ready, context) : PL_OK;
+}
+
+/* Somebody waits for the selector from now on: a wake has to show there. */
+static void rest(pl__proactor *proactor)
+{
+    adapter *self = adapter_of(proactor);
+    uint32_t found = AWAKE;
+    if (!pl__atomic_u32_compare_exchange(&self->attention, &found, WAITING) && found == WOKEN)
+        self->selector->type->wake(self->selector);
+    if (self->relay)
+        pl__relay_arm(self->relay);
+}
+
+static void interrupt_relay(void *arg)
+{
+    adapter *self = arg;
+    self->selector->type->wake(self->selector);
+}
+
+static void unembed(pl__proactor *proactor)
+{
+    adapter *self = adapter_of(proactor);
+    if (self->relay)
+        pl__relay_stop(self->relay, interrupt_relay, self);
+    self->relay = NULL;
+    wake(proactor); /* what came since the last poll is looked at by the next one, which so does not wait */
+}
+
 /* --- Requests: 0 or a negated errno ------------------------------------------------------------------------------- */
 
 static int fill(pl__request *request, int descriptor)
@@ -575,16 +728,58 @@ static int handle_close(adapter *self, pl__request *request)
     PL__UNUSED(self);
     pl__handle *handle = request->handle;
     PL__CHECK(handle->object != PL__NO_OBJECT && handle->in_flight == 0 && !handle->attached);
+    if (handle->traits & PL__NAMED)
+        pl__pipe_unlink(handle);
     int rc = close(descriptor_of(handle));
     handle->object = PL__NO_OBJECT;
     PL__CHECK(rc == 0 || errno != EBADF); /* somebody else closed it, and perhaps it was not ours by then */
     return 0;
 }
 
+static int datagram_open(adapter *self, pl__request *request)
+{
+    PL__UNUSED(self);
+    PL__CHECK(request->handle->object == PL__NO_OBJECT);
+    request->handle->family = request->address.family;
+    request->handle->type = PL__DATAGRAM_SOCKET;
+    return fill(request, pl__udp_open(&request->address, request->flags));
+}
+
+static int datagram_connect(adapter *self, pl__request *request)
+{
+    PL__UNUSED(self);
+    return pl__udp_connect(descriptor_of(request->handle), request->handle->family, &request->address);
+}
+
+static int datagram_group(adapter *self, pl__request *request)
+{
+    PL__UNUSED(self);
+    return pl__udp_change_membership(descriptor_of(request->handle), request->membership, request->value != 0);
+}
+
+static int datagram_option(adapter *self, pl__request *request)
+{
+    PL__UNUSED(self);
+    return pl__udp_set_option(descriptor_of(request->handle), request->handle->family, request->option, request->value,
+                              &request->address);
+}
+
 static int pipe_pair(adapter *self, pl__request *request)
 {
     PL__UNUSED(self);
     return pl__pipe_make_pair(request);
+}
+
+static int pipe_listen(adapter *self, pl__request *request)
+{
+    PL__UNUSED(self);
+    return pl__pipe_listen(request);
+}
+
+static int pipe_peer(adapter *self, pl__request *request)
+{
+    PL__UNUSED(self);
+    return pl__pipe_peer(request);
 }
 
 static int interrupt_watch(adapter *self, pl__request *request)
@@ -600,7 +795,11 @@ static int (*const requests[])(adapter *, pl__request *) = {
     [PL__REQUEST_SOCKET_SHUTDOWN] = socket_shutdown, [PL__REQUEST_SOCKET_OPTION] = socket_option,
     [PL__REQUEST_SOCKET_NAME] = socket_name,         [PL__REQUEST_SOCKET_PEER] = socket_peer,
     [PL__REQUEST_HANDLE_CLOSE] = handle_close,       [PL__REQUEST_PIPE_PAIR] = pipe_pair,
-    [PL__REQUEST_INTERRUPT_WATCH] = interrupt_watch,
+    [PL__REQUEST_PIPE_LISTEN] = pipe_listen,         [PL__REQUEST_PIPE_PEER] = pipe_peer,
+    [PL__REQUEST_DATAGRAM_OPEN] = datagram_open,     [PL__REQUEST_DATAGRAM_CONNECT] = datagram_connect,
+    [PL__REQUEST_DATAGRAM_GROUP] = datagram_group,   [PL__REQUEST_DATAGRAM_OPTION] = datagram_option,
+    [PL__REQUEST_INTERRUPT_WATCH] = interrupt_watch, [PL__REQUEST_WATCH_OPEN] = watch_open,
+    [PL__REQUEST_WATCH_CLOSE] = watch_close,
 };
 
 static int control(pl__proactor *proactor, pl__request *request)
@@ -635,16 +834,20 @@ static int control(pl__proactor *proactor, pl__request *request)
         .poll = poll,                                                                                                  \
         .wake = wake,                                                                                                  \
         .control = control,                                                                                            \
+        .embed = embed,                                                                                                \
+        .rest = rest,                                                                                                  \
+        .unembed = unembed,                                                                                            \
+        .descriptor = descriptor,                                                                                      \
     };
 
-#if defined(__linux__)
-DEFINE_PROACTOR(epoll)
-#endif
+PL__SELECTORS(DEFINE_PROACTOR)
+
+#define LIST_PROACTOR(selector) &selector##_proactor,
 
 const pl__proactor_class *const pl__proactors[] = {
-#if defined(__linux__)
-    &epoll_proactor,
-#endif
+    /* clang-format off */
+    PL__SELECTORS(LIST_PROACTOR)
     &pl__simulation,
     NULL,
+    /* clang-format on */
 };

@@ -80,10 +80,11 @@
     X(ENOTSOCK, PL_EBADF)
 
 #define RESOLVER_TABLE(X)                                                                                              \
-    X(EAI_NODATA, PL_ENAME)                                                                                            \
-    X(EAI_ADDRFAMILY, PL_EAFNOSUPPORT)                                                                                 \
+    X(EAI_NODATA, PL_ENODATA)                                                                                          \
+    X(EAI_ADDRFAMILY, PL_ENODATA)                                                                                      \
     X(EAI_NONAME, PL_ENAME)                                                                                            \
-    X(EAI_FAIL, PL_ENAME)                                                                                              \
+    X(EAI_FAIL, PL_ENAMEFAIL)                                                                                          \
+    X(EAI_IDN_ENCODE, PL_ENAME)                                                                                        \
     X(EAI_SERVICE, PL_ENAME)                                                                                           \
     X(EAI_AGAIN, PL_ENAMEAGAIN)                                                                                        \
     X(EAI_MEMORY, PL_ENOMEM)                                                                                           \
@@ -108,6 +109,9 @@ enum { NEVER = INT_MIN };
 #endif
 #if !defined(EAI_ADDRFAMILY)
 #define EAI_ADDRFAMILY NEVER
+#endif
+#if !defined(EAI_IDN_ENCODE)
+#define EAI_IDN_ENCODE NEVER
 #endif
 
 typedef struct mapping {

@@ -1,4 +1,4 @@
-/* selector.h: what tells which sockets are ready: epoll, and in time kqueue, poll or select, one file each.
+/* selector.h: what tells which sockets are ready: epoll, kqueue, poll or select, one file each.
  *
  * A selector speaks by setting flags in a handle: PL__READABLE, PL__WRITABLE, PL__HANGUP. The adapter clears
  * the first two when a system call finds them no longer true; the third stays. A flag means "try": it may be
@@ -38,6 +38,7 @@ typedef struct pl__selector_class {
      * signal does not end the wait. */
     int (*wait)(pl__selector *selector, int64_t deadline, pl__handle **changed);
     void (*wake)(pl__selector *selector); /* any thread, and signal handlers: ends a wait, this or the next */
+    int (*descriptor)(pl__selector *selector); /* readable while a wait would find something */
 } pl__selector_class;
 
 /* Every selector starts with this. */
@@ -45,8 +46,42 @@ struct pl__selector {
     const pl__selector_class *type;
 };
 
+/* The selectors of this system, the best one first. PROLOOP_LIBKQUEUE: kqueue as a library on Linux, for tests. */
 #if defined(__linux__)
-extern const pl__selector_class pl__selector_epoll;
+#define PL__SELECTORS_OF_LINUX(X) X(epoll)
+#else
+#define PL__SELECTORS_OF_LINUX(X)
 #endif
+#if defined(__APPLE__) || defined(__FreeBSD__) || defined(__NetBSD__) || defined(__OpenBSD__) ||                       \
+    defined(__DragonFly__) || defined(PROLOOP_LIBKQUEUE)
+#define PL__HAS_KQUEUE          1
+#define PL__SELECTORS_OF_BSD(X) X(kqueue)
+#else
+#define PL__SELECTORS_OF_BSD(X)
+#endif
+#define PL__SELECTORS(X) PL__SELECTORS_OF_LINUX(X) PL__SELECTORS_OF_BSD(X) X(poll) X(select)
+
+#define PL__DECLARE_SELECTOR(name) extern const pl__selector_class pl__selector_##name;
+PL__SELECTORS(PL__DECLARE_SELECTOR)
+#undef PL__DECLARE_SELECTOR
+
+/* Calls `wait` until something came or the deadline is past, with the nanoseconds that are left, or PL_FOREVER. It
+ * returns a count or -EINTR, and may come back early: then it is called again. */
+typedef int pl__selector_wait_fn(pl__selector *selector, int64_t left);
+int pl__selector_wait_until(pl__selector *selector, int64_t deadline, pl__selector_wait_fn *wait);
+
+/* Rounded up; -1 for ever. */
+int64_t pl__selector_milliseconds(int64_t left);
+
+/* A pipe that ends a wait: selectors watch its reading end. */
+typedef struct pl__wake_pipe {
+    int out;
+    int in;
+} pl__wake_pipe;
+
+int pl__wake_pipe_open(pl__wake_pipe *wakes); /* 0 or a negated errno; to be closed in both cases */
+void pl__wake_pipe_close(pl__wake_pipe *wakes);
+void pl__wake_pipe_write(const pl__wake_pipe *wakes); /* any thread, and signal handlers */
+void pl__wake_pipe_drain(const pl__wake_pipe *wakes);
 
 #endif

@@ -6,6 +6,8 @@
  */
 #include "selector.h"
 
+#if defined(__linux__)
+
 #include <errno.h>
 #include <limits.h>
 #include <sys/epoll.h>
@@ -15,7 +17,6 @@
 
 #include "../allocator.h"
 #include "../check.h"
-#include "../clock.h"
 
 typedef struct epoll_selector {
     pl__selector base;
@@ -112,34 +113,18 @@ static int wait_milliseconds(epoll_selector *self, int milliseconds)
     return epoll_wait(self->epoll, self->events, PL__SELECTOR_BATCH, milliseconds);
 }
 
-static int wait_at_most(epoll_selector *self, int64_t left)
+static int wait_once(pl__selector *selector, int64_t left)
 {
+    epoll_selector *self = of(selector);
     int count;
-    if (left <= 0)
-        return wait_milliseconds(self, 0);
-    if (self->has_pwait2) {
+    if (left > 0 && left != PL_FOREVER && self->has_pwait2) {
         if (wait_precisely(self, left, &count))
-            return count;
+            return count < 0 ? -errno : count;
         self->has_pwait2 = false;
     }
-    int64_t milliseconds = left / 1000000 + (left % 1000000 != 0);
-    return wait_milliseconds(self, milliseconds < INT_MAX ? (int)milliseconds : INT_MAX);
-}
-
-/* Goes on after signals, and after a timeout that came before the deadline. */
-static int wait_until(epoll_selector *self, int64_t deadline)
-{
-    int count;
-    int64_t left = deadline > 0 ? deadline - pl__clock_now() : 0;
-    for (;;) {
-        count = deadline == PL_FOREVER ? wait_milliseconds(self, -1) : wait_at_most(self, left);
-        PL__CHECK(count >= 0 || errno == EINTR);
-        if (count > 0 || (count == 0 && left <= 0))
-            return count;
-        left = deadline > 0 ? deadline - pl__clock_now() : 0;
-        if (count == 0 && left <= 0)
-            return 0;
-    }
+    int64_t milliseconds = pl__selector_milliseconds(left);
+    count = wait_milliseconds(self, milliseconds < INT_MAX ? (int)milliseconds : INT_MAX);
+    return count < 0 ? -errno : count;
 }
 
 static uint16_t readiness_of(uint32_t events)
@@ -153,7 +138,7 @@ static uint16_t readiness_of(uint32_t events)
 static int wait_for_change(pl__selector *selector, int64_t deadline, pl__handle **changed)
 {
     epoll_selector *self = of(selector);
-    int count = wait_until(self, deadline), stored = 0;
+    int count = pl__selector_wait_until(selector, deadline, wait_once), stored = 0;
     for (int i = 0; i < count; i++) {
         pl__handle *handle = self->events[i].data.ptr;
         if (!handle) /* a wake */
@@ -173,6 +158,11 @@ static void wake(pl__selector *selector)
     errno = saved;
 }
 
+static int descriptor(pl__selector *selector)
+{
+    return of(selector)->epoll;
+}
+
 const pl__selector_class pl__selector_epoll = {
     .name = "epoll",
     .create = create,
@@ -181,4 +171,7 @@ const pl__selector_class pl__selector_epoll = {
     .remove = drop_handle,
     .wait = wait_for_change,
     .wake = wake,
+    .descriptor = descriptor,
 };
+
+#endif

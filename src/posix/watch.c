@@ -30,6 +30,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -631,7 +632,11 @@ static int open_changes(pl__changes *self, const char *path)
         return errno;
     if (!put(self, self->root, NO_WATCH, NULL))
         return ENOMEM;
-    return self->recursive ? list_all(self) : 0;
+    int error = self->recursive ? list_all(self) : 0;
+    int waiting = 0;
+    if (ioctl(self->descriptor, FIONREAD, &waiting) == 0 && waiting == 0)
+        self->fresh = false; /* nothing has happened meanwhile */
+    return error;
 }
 
 int64_t pl__run_changes_open(pl__job *job)

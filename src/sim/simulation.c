@@ -12,6 +12,9 @@
  * sends, whether a submit finishes at once, whether a cancel still finds something to take. The same calls
  * with the same seed give the same run. Only wake may be called from other threads, and only its flag is
  * locked.
+ *
+ * The network ends at this machine, beyond which nothing can be reached, except for the hosts that a test has given, which
+ * take their time. Names too are those that a test has given, and their look-ups ANSWER events of their own.
  */
 #include <stddef.h>
 #include <string.h>
@@ -23,6 +26,7 @@
 #include "../buffer_pool.h"
 #include "../check.h"
 #include "../list.h"
+#include "../resolver.h"
 #include "../thread.h"
 #include "simulation.h"
 
@@ -41,7 +45,7 @@ enum {
 
 enum direction { INPUT, OUTPUT, DIRECTIONS };
 
-enum event_kind { INPUT_EVENT = INPUT, OUTPUT_EVENT = OUTPUT, ARRIVAL_EVENT, EVENT_KINDS };
+enum event_kind { INPUT_EVENT = INPUT, OUTPUT_EVENT = OUTPUT, ARRIVAL_EVENT, EVENT_KINDS, ANSWER_EVENT };
 
 enum endpoint_state {
     UNCONNECTED,
@@ -56,9 +60,11 @@ typedef struct endpoint endpoint;
 typedef struct event {
     pl__node node; /* linked: it will happen at `time` */
     int64_t time;
-    endpoint *owner;
+    endpoint *owner; /* NULL: it is of a look-up, in the `system` of its completion */
     enum event_kind kind;
 } event;
+
+PL__STATIC_ASSERT(sizeof(event) <= sizeof(((pl__completion *)0)->system), "an event does not fit");
 
 struct endpoint {
     pl__node node; /* simulation.endpoints */
@@ -66,6 +72,7 @@ struct endpoint {
     enum endpoint_state state;
     pl_address local;
     pl_address remote;
+    int64_t answer_time; /* of a connect to a host that takes its time */
     int64_t options[SOCKET_OPTIONS];
     event events[EVENT_KINDS];
     pl__list waiting[DIRECTIONS]; /* completions; in each only the first may take something */
@@ -124,19 +131,23 @@ static size_t portion(simulation *s, size_t n)
     return one_in(s, 4) ? 1 + (size_t)(random_next(s) % n) : n;
 }
 
-/* An event already in the list keeps its time. The delay is never 0, so the events of one moment come to an
- * end. */
-static void schedule(endpoint *e, enum event_kind kind, pl_duration longest_delay)
+/* After a delay that is not 0, so the events of one moment come to an end. */
+static void schedule_after(simulation *s, event *new_event, pl_duration delay)
 {
-    simulation *s = e->network;
-    event *new_event = &e->events[kind];
-    if (pl__node_is_linked(&new_event->node))
-        return;
-    new_event->time = s->clock + 1 + (int64_t)(random_next(s) % (uint64_t)longest_delay);
+    PL__CHECK(delay > 0);
+    new_event->time = s->clock + delay;
     pl__node *place = &s->events.head;
     while (place->prev != &s->events.head && ((event *)place->prev)->time > new_event->time)
         place = place->prev;
     pl__node_link_before(&new_event->node, place);
+}
+
+/* An event already in the list keeps its time. */
+static void schedule(endpoint *e, enum event_kind kind, pl_duration longest_delay)
+{
+    event *new_event = &e->events[kind];
+    if (!pl__node_is_linked(&new_event->node))
+        schedule_after(e->network, new_event, 1 + (int64_t)(random_next(e->network) % (uint64_t)longest_delay));
 }
 
 /* --- Addresses ---------------------------------------------------------------------------------------------------- */
@@ -151,6 +162,29 @@ static bool is_loopback(const pl_address *address)
 {
     static const uint8_t loopback[16] = {[15] = 1};
     return address->family == PL_IPV4 ? address->ip[0] == 127 : memcmp(address->ip, loopback, 16) == 0;
+}
+
+static struct {
+    const pl__simulated_host *table;
+    size_t count;
+} hosts;
+
+void pl__simulation_set_hosts(const pl__simulated_host *table, size_t count)
+{
+    hosts.table = table;
+    hosts.count = count;
+}
+
+/* NULL: it is none of them. */
+static const pl__simulated_host *host_of(const pl_address *address)
+{
+    for (size_t i = 0; i < hosts.count; i++) {
+        pl_address each;
+        PL__CHECK(pl_address_parse(&each, hosts.table[i].address, address->port) == PL_OK);
+        if (memcmp(&each, address, sizeof each) == 0)
+            return &hosts.table[i];
+    }
+    return NULL;
 }
 
 static bool family_is_known(uint8_t family)
@@ -343,6 +377,9 @@ static int64_t finish_connect(endpoint *e, const pl_address *address)
     simulation *s = e->network;
     PL__CHECK(e->state == CONNECTING);
     e->state = UNCONNECTED;
+    const pl__simulated_host *host = host_of(address);
+    if (host && host->error < 0)
+        return host->error;
     if (!is_loopback(address))
         return PL_ENETUNREACH;
     endpoint *listener = listener_at(s, address);
@@ -463,8 +500,10 @@ static bool can_finish(const endpoint *e, const pl__completion *c)
         return e->arrived > 0 || e->end_arrived || e->reset_arrived;
     case PL__SEND:
         return !e->peer || e->end_sent || space_left(e->peer) > 0;
+    case PL__CONNECT:
+        return e->network->clock >= e->answer_time;
     default:
-        return true; /* a connect is answered when its event comes */
+        return true;
     }
 }
 
@@ -499,10 +538,82 @@ static void nudge(endpoint *e, enum direction direction)
         schedule(e, (enum event_kind)direction, COMPLETION_DELAY);
 }
 
+static void begin_connect(endpoint *e, const pl__completion *c)
+{
+    const pl__simulated_host *host = host_of(&c->as.connect.address);
+    e->answer_time = e->network->clock + (host ? host->delay : 0);
+    if (host)
+        schedule_after(e->network, &e->events[OUTPUT_EVENT], host->delay);
+    else
+        schedule(e, OUTPUT_EVENT, NETWORK_DELAY);
+}
+
+/* --- Names -------------------------------------------------------------------------------------------------------- */
+
+static struct {
+    const pl__simulated_name *table; /* NULL: there is no look-up */
+    size_t count;
+} names;
+
+void pl__simulation_set_names(const pl__simulated_name *table, size_t count)
+{
+    names.table = table;
+    names.count = count;
+}
+
+/* NULL: not known. */
+static const pl__simulated_name *name_of(const pl__job *job)
+{
+    for (size_t i = 0; i < names.count; i++) {
+        const pl__simulated_name *each = &names.table[i];
+        if (job->as.resolve.host && strcmp(each->name, job->as.resolve.host) == 0 &&
+            each->family == job->as.resolve.family)
+            return each;
+    }
+    return NULL;
+}
+
+static event *answer_of(pl__completion *c)
+{
+    return (event *)(void *)&c->system;
+}
+
+static int submit_look_up(simulation *s, pl__completion *c)
+{
+    const pl__simulated_name *known = name_of(c->as.job);
+    *answer_of(c) = (event){.kind = ANSWER_EVENT};
+    schedule_after(s, answer_of(c), known && known->delay > 0 ? known->delay : NETWORK_DELAY);
+    pl__completion_submitted(c);
+    return PL__SUBMIT_PENDING;
+}
+
+static int64_t answer(pl__job *job)
+{
+    const pl__simulated_name *known = name_of(job);
+    if (!known)
+        return PL_ENAME;
+    for (size_t i = 0; i < known->count; i++) {
+        pl_address address;
+        PL__CHECK(pl_address_parse(&address, known->addresses[i], job->as.resolve.port) == PL_OK);
+        if (pl__resolve_add(job, &address) < 0)
+            return PL_ENOMEM;
+    }
+    return known->error < 0 ? known->error : (int64_t)job->as.resolve.count;
+}
+
+static void run_answer(event *due, pl__list *finished)
+{
+    pl__completion *c = PL__CONTAINER_OF(due, pl__completion, system);
+    pl__completion_finish(c, c->state == PL__CANCELLING ? PL_ECANCELED : answer(c->as.job), 0);
+    pl__list_push_back(finished, &c->node);
+}
+
 static int simulation_submit(pl__proactor *proactor, pl__completion *c)
 {
     simulation *s = (simulation *)proactor;
-    if (c->kind == PL__SEND_FILE || pl__kind_is_worker(c->kind))
+    if (c->kind == PL__RESOLVE && names.table)
+        return submit_look_up(s, c);
+    if (c->kind > PL__SEND) /* the four kinds of connections are known here */
         return pl__completion_finish_now(c, PL_ENOTSUP, 0);
     endpoint *e = endpoint_of(c->handle);
     PL__CHECK(c->handle->attached && e->network == s);
@@ -518,7 +629,7 @@ static int simulation_submit(pl__proactor *proactor, pl__completion *c)
     pl__list_push_back(&e->waiting[direction], &c->node);
     if (c->kind == PL__CONNECT) {
         e->state = CONNECTING;
-        schedule(e, OUTPUT_EVENT, NETWORK_DELAY);
+        begin_connect(e, c);
     } else if (can) {
         schedule(e, (enum event_kind)direction, COMPLETION_DELAY);
     }
@@ -527,9 +638,16 @@ static int simulation_submit(pl__proactor *proactor, pl__completion *c)
 
 static void simulation_cancel(pl__proactor *proactor, pl__completion *c)
 {
-    (void)proactor;
     pl__completion_cancelling(c);
-    schedule(endpoint_of(c->handle), (enum event_kind)direction_of(c), COMPLETION_DELAY);
+    if (c->kind == PL__RESOLVE) {
+        pl__node_unlink(&answer_of(c)->node);
+        schedule_after((simulation *)proactor, answer_of(c), 1); /* it is abandoned */
+        return;
+    }
+    endpoint *e = endpoint_of(c->handle);
+    if (c->kind == PL__CONNECT && pl__node_is_linked(&e->events[OUTPUT_EVENT].node))
+        pl__node_unlink(&e->events[OUTPUT_EVENT].node);
+    schedule(e, (enum event_kind)direction_of(c), COMPLETION_DELAY);
 }
 
 static void simulation_flush(pl__proactor *proactor)
@@ -599,7 +717,9 @@ static void run_events(simulation *s, pl__list *finished)
     while ((node = pl__list_first(&s->events)) != NULL && ((event *)node)->time <= s->clock) {
         event *due = (event *)node;
         pl__node_unlink(node);
-        if (due->kind == ARRIVAL_EVENT)
+        if (due->kind == ANSWER_EVENT)
+            run_answer(due, finished);
+        else if (due->kind == ARRIVAL_EVENT)
             run_arrival(due->owner);
         else
             run_completions(due->owner, (enum direction)due->kind, finished);

@@ -75,8 +75,9 @@
     X(ERROR_NONPAGED_SYSTEM_RESOURCES, ENOBUFS)                                                                        \
     X(WSAENOBUFS, ENOBUFS)                                                                                             \
     X(WSAHOST_NOT_FOUND, ENAME)                                                                                        \
-    X(WSANO_DATA, ENAME)                                                                                               \
-    X(WSANO_RECOVERY, ENAME)                                                                                           \
+    X(WSANO_DATA, ENODATA)                                                                                             \
+    X(WSANO_RECOVERY, ENAMEFAIL)                                                                                       \
+    X(WSASERVICE_NOT_FOUND, ENAME)                                                                                     \
     X(WSATYPE_NOT_FOUND, ENAME)                                                                                        \
     X(ERROR_INVALID_NETNAME, ENAME)                                                                                    \
     X(WSATRY_AGAIN, ENAMEAGAIN)                                                                                        \

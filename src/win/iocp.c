@@ -31,7 +31,7 @@ enum {
     LONGEST_WAIT = 60000 /* milliseconds, then it looks around and waits again */
 };
 
-enum { KEY_REQUEST, KEY_WAKE };
+enum { KEY_REQUEST, KEY_WAKE, KEY_RELAY /* ends its wait, and means nothing */ };
 
 /* Of the wake packet. */
 enum {
@@ -43,7 +43,12 @@ enum {
 typedef struct iocp {
     pl__proactor proactor;
     HANDLE port;
-    uint64_t in_flight;    /* completions whose packet is to come */
+    uint64_t in_flight; /* completions whose packet is to come */
+    pl__list cancelled; /* those that ended by a cancel, without a packet; the next poll tells */
+    pl__foreign foreign;
+    pl__relay *relay; /* of a loop inside a foreign one; else NULL */
+    ULONG left_count; /* packets that the last relay had */
+    OVERLAPPED_ENTRY left[PL__RELAY_PACKETS];
     pl__worker_pool *pool; /* NULL until the first job */
     pl__atomic_u32 wake;
 } iocp;
@@ -64,13 +69,30 @@ static const verb socket_verbs[PL__OPERATION_KINDS] = {
 };
 
 static const verb pipe_verbs[PL__OPERATION_KINDS] = {
+    [PL__ACCEPT] = {pl__pipe_begin_accept, pl__pipe_end_accept},
     [PL__RECEIVE] = {pl__pipe_begin_receive, pl__pipe_end_receive},
     [PL__SEND] = {pl__pipe_begin_send, pl__pipe_end_send},
 };
 
+static bool is_pipe(const pl__handle *handle)
+{
+    return handle && (handle->type == PL__PIPE || handle->type == PL__PIPE_LISTENER);
+}
+
 static const verb *verb_of(const pl__completion *completion)
 {
-    return completion->handle && completion->handle->type == PL__PIPE ? &pipe_verbs[completion->kind] : &socket_verbs[completion->kind];
+    return is_pipe(completion->handle) ? &pipe_verbs[completion->kind] : &socket_verbs[completion->kind];
+}
+
+/* What CancelIoEx of the handle does not end is cancelled in a way of its own. True: it has ended, without a packet. */
+typedef bool cancel_fn(pl__completion *completion, pl__packet *packet);
+
+static cancel_fn *own_cancel_of(const pl__completion *completion)
+{
+    static cancel_fn *const cancels[PL__OPERATION_KINDS] = {[PL__POLL] = pl__cancel_poll, [PL__WAIT] = pl__cancel_wait};
+    if (completion->kind == PL__ACCEPT && is_pipe(completion->handle))
+        return pl__pipe_cancel_accept;
+    return cancels[completion->kind];
 }
 
 static iocp *iocp_of(pl__proactor *proactor)
@@ -107,6 +129,10 @@ static int iocp_create(pl__proactor **proactor, const pl__proactor_options *opti
         return result;
     }
     self->proactor.type = &pl__iocp;
+    pl__list_init(&self->cancelled);
+    pl__list_init(&self->foreign.waits);
+    self->foreign.port = self->port;
+    self->foreign.key = KEY_REQUEST;
     *proactor = &self->proactor;
     return PL_OK;
 }
@@ -114,7 +140,8 @@ static int iocp_create(pl__proactor **proactor, const pl__proactor_options *opti
 static void iocp_destroy(pl__proactor *proactor)
 {
     iocp *self = iocp_of(proactor);
-    PL__CHECK(self->in_flight == 0);
+    PL__CHECK(self->in_flight == 0 && pl__list_is_empty(&self->cancelled));
+    pl__poll_end(&self->foreign);
     pl__interrupt_unwatch(proactor);
     if (self->pool)
         pl__worker_pool_destroy(self->pool);
@@ -134,18 +161,20 @@ static int64_t iocp_now(pl__proactor *proactor)
  * (ERROR_MORE_DATA), and then nobody says whether a packet comes. */
 static bool may_skip(const pl__handle *handle)
 {
-    if (handle->type == PL__FOLDER)
-        return false; /* its requests do not tell whether they succeeded at once */
     if (handle->type == PL__PIPE)
         return !(handle->traits & PL__MESSAGES);
-    return pl__winsock_skips(handle->family);
+    return handle->type == PL__SOCKET && pl__winsock_skips(handle->family); /* never of datagrams or folders */
 }
 
 static int iocp_attach(pl__proactor *proactor, pl__handle *handle)
 {
     HANDLE object = (HANDLE)handle->object;
     PL__CHECK(handle->object != PL__NO_OBJECT && !handle->attached);
-    if (!CreateIoCompletionPort(object, iocp_of(proactor)->port, KEY_REQUEST, 0)) {
+    if (handle->type == PL__PIPE_LISTENER) {
+        pl__pipe_listener_attach(handle, iocp_of(proactor)->port, KEY_REQUEST);
+        return PL_OK;
+    }
+    if (!(handle->flags & PL__ASSOCIATED) && !CreateIoCompletionPort(object, iocp_of(proactor)->port, KEY_REQUEST, 0)) {
         DWORD error = GetLastError(); /* a handle has one port for ever, and says only that */
         return error == ERROR_INVALID_PARAMETER ? PL_EBUSY : pl__error_from_win32(error);
     }
@@ -218,13 +247,21 @@ static int iocp_submit(pl__proactor *proactor, pl__completion *completion)
     PL__CHECK(completion->state == PL__IDLE);
     if (pl__kind_is_worker(completion->kind))
         return submit_job(self, completion);
-    PL__CHECK(completion->handle->attached && completion->handle->object != PL__NO_OBJECT);
-    *packet = (pl__packet){.accepted = INVALID_SOCKET};
+    PL__CHECK(!completion->handle || (completion->handle->attached && completion->handle->object != PL__NO_OBJECT));
+    *packet = (pl__packet){.accepted = INVALID_SOCKET, .foreign = &self->foreign};
     if (!begin(completion, packet))
         return pl__completion_finish_now(completion, packet->result, packet->result < 0 ? packet->system_error : 0);
     pl__completion_submitted(completion);
     self->in_flight++;
     return PL__SUBMIT_PENDING;
+}
+
+static void end_cancelled(iocp *self, pl__completion *completion)
+{
+    PL__CHECK(self->in_flight > 0);
+    self->in_flight--;
+    pl__completion_finish(completion, PL_ECANCELED, 0);
+    pl__list_push_back(&self->cancelled, &completion->node);
 }
 
 static void iocp_cancel(pl__proactor *proactor, pl__completion *completion)
@@ -234,7 +271,11 @@ static void iocp_cancel(pl__proactor *proactor, pl__completion *completion)
         return;
     }
     pl__completion_cancelling(completion);
-    (void)CancelIoEx((HANDLE)completion->handle->object, &packet_of(completion)->overlapped);
+    cancel_fn *own = own_cancel_of(completion);
+    if (!own)
+        (void)CancelIoEx((HANDLE)completion->handle->object, &packet_of(completion)->overlapped);
+    else if (own(completion, packet_of(completion)))
+        end_cancelled(iocp_of(proactor), completion);
 }
 
 /* Every request went to the system when it was made. */
@@ -246,8 +287,10 @@ static void iocp_flush(pl__proactor *proactor)
 static int iocp_control(pl__proactor *proactor, pl__request *request)
 {
     request->system_error = 0;
-    if (request->kind == PL__REQUEST_PIPE_PAIR || (request->handle && request->handle->type == PL__PIPE))
+    if (request->kind == PL__REQUEST_PIPE_PAIR || request->kind == PL__REQUEST_PIPE_LISTEN || is_pipe(request->handle))
         return pl__pipe_control(request);
+    if (request->kind == PL__REQUEST_WATCH_OPEN || request->kind == PL__REQUEST_WATCH_CLOSE)
+        return pl__watch_control(request);
     if (request->kind != PL__REQUEST_INTERRUPT_WATCH)
         return pl__socket_control(request);
     if (request->value)
@@ -302,6 +345,21 @@ static void take_packet(iocp *self, OVERLAPPED *overlapped, pl__list *finished)
     pl__list_push_back(finished, &completion->node);
 }
 
+/* Returns whether one of them was the wake. */
+static bool take_batch(iocp *self, const OVERLAPPED_ENTRY *entries, ULONG count, pl__list *finished)
+{
+    bool woken = false;
+    for (ULONG i = 0; i < count; i++) {
+        if (entries[i].lpCompletionKey == KEY_REQUEST) {
+            take_packet(self, entries[i].lpOverlapped, finished);
+        } else if (entries[i].lpCompletionKey == KEY_WAKE) {
+            pl__atomic_u32_store(&self->wake, WAKE_NONE); /* before what it was for is looked at */
+            woken = true;
+        }
+    }
+    return woken;
+}
+
 /* Waits for packets and takes those that are there. Returns whether one of them was the wake. */
 static bool take_packets(iocp *self, DWORD milliseconds, pl__list *finished)
 {
@@ -315,14 +373,21 @@ static bool take_packets(iocp *self, DWORD milliseconds, pl__list *finished)
                 PL__PANIC("GetQueuedCompletionStatusEx: %lu", (unsigned long)error);
             break;
         }
-        for (ULONG j = 0; j < count; j++) {
-            if (entries[j].lpCompletionKey == KEY_REQUEST) {
-                take_packet(self, entries[j].lpOverlapped, finished);
-            } else {
-                pl__atomic_u32_store(&self->wake, WAKE_NONE); /* before what it was for is looked at */
-                woken = true;
-            }
-        }
+        woken |= take_batch(self, entries, count, finished);
+    }
+    return woken;
+}
+
+/* Those that came while the loop rested. */
+static bool take_relayed(iocp *self, pl__list *finished)
+{
+    OVERLAPPED_ENTRY entries[PL__RELAY_PACKETS];
+    ULONG count = self->left_count;
+    self->left_count = 0;
+    bool woken = take_batch(self, self->left, count, finished);
+    if (self->relay) {
+        count = pl__relay_take(self->relay, entries);
+        woken |= take_batch(self, entries, count, finished);
     }
     return woken;
 }
@@ -346,15 +411,24 @@ static DWORD milliseconds_until(int64_t deadline)
     return (DWORD)((deadline - now + millisecond - 1) / millisecond);
 }
 
+static void take_lost_waits(iocp *self, pl__list *finished)
+{
+    for (OVERLAPPED *lost; (lost = pl__wait_take_lost(&self->foreign));)
+        take_packet(self, lost, finished);
+}
+
 static void iocp_poll(pl__proactor *proactor, int64_t deadline, pl__list *finished)
 {
     iocp *self = iocp_of(proactor);
     DWORD milliseconds;
     bool woken;
+    pl__list_move_all(&self->cancelled, finished);
     if (self->pool)
         pl__worker_pool_collect(self->pool, finished); /* jobs that were cancelled end without a wake */
     do {
         woken = take_lost_wake(self);
+        take_lost_waits(self, finished);
+        woken |= take_relayed(self, finished);
         milliseconds = woken || !pl__list_is_empty(finished) ? 0 : milliseconds_until(deadline);
         woken |= take_packets(self, milliseconds, finished);
         if (self->pool)
@@ -379,6 +453,31 @@ static void iocp_wake(pl__proactor *proactor)
     pl__atomic_u32_store(&self->wake, WAKE_LOST);
 }
 
+/* --- Inside a foreign loop: between embed and unembed no poll waits ------------------------------------------------ */
+
+static int iocp_embed(pl__proactor *proactor, void (*ready)(void *context), void *context)
+{
+    iocp *self = iocp_of(proactor);
+    PL__CHECK(!self->relay);
+    return pl__relay_start(&self->relay, self->port, KEY_RELAY, ready, context);
+}
+
+static void iocp_rest(pl__proactor *proactor)
+{
+    pl__relay_arm(iocp_of(proactor)->relay);
+}
+
+static void iocp_unembed(pl__proactor *proactor)
+{
+    iocp *self = iocp_of(proactor);
+    OVERLAPPED_ENTRY entries[PL__RELAY_PACKETS];
+    ULONG count = pl__relay_stop(self->relay, entries);
+    self->relay = NULL;
+    PL__CHECK(count == 0 || self->left_count == 0);
+    for (ULONG i = 0; i < count; i++)
+        self->left[self->left_count++] = entries[i];
+}
+
 /* --- The table ---------------------------------------------------------------------------------------------------- */
 
 const pl__proactor_class pl__iocp = {
@@ -394,6 +493,9 @@ const pl__proactor_class pl__iocp = {
     .poll = iocp_poll,
     .wake = iocp_wake,
     .control = iocp_control,
+    .embed = iocp_embed,
+    .rest = iocp_rest,
+    .unembed = iocp_unembed,
 };
 
 extern const pl__proactor_class pl__simulation;

@@ -571,6 +571,6 @@ int pl__socket_control(pl__request *request)
     case PL__REQUEST_HANDLE_CLOSE:
         return close_handle(request);
     default:
-        return PL_EINVAL;
+        return pl__datagram_control(request);
     }
 }
