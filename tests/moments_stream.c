@@ -424,4 +424,5 @@ const moment_row moment_row_tcp_connect = {
     .tear_down = connect_tear_down,
     .completion = PL__CONNECT,
     .writes = true,
+    .never = {[MOMENT_DONE] = "the call waits for its attempts, not for an operation"},
 };
