@@ -16,6 +16,7 @@
 #include "stream.h"
 #include "task.h"
 #include "thread.h"
+#include "watch.h"
 #include "watcher.h"
 
 enum {
@@ -77,6 +78,7 @@ static int loop_init(pl_loop *loop, const pl_loop_options *options)
     pl__list_init(&loop->operations);
     pl__list_init(&loop->streams);
     pl__list_init(&loop->listeners);
+    pl__list_init(&loop->watches);
     pl__list_init(&loop->watchers);
     pl__list_init(&loop->signals);
     pl__list_init(&loop->ends);
@@ -572,11 +574,12 @@ static void end_operations(pl_loop *loop)
     loop->default_pool = NULL;
     pl__listeners_close(loop);
     pl__streams_close(loop);
+    pl__watches_close(loop);
     pl__watchers_close(loop);
     pl__signals_close(loop);
     cancel_operations(&loop->operations);
     while (loop->in_flight > 0 || !pl__list_is_empty(&loop->streams) || !pl__list_is_empty(&loop->listeners) ||
-           !pl__list_is_empty(&loop->operations))
+           !pl__list_is_empty(&loop->watches) || !pl__list_is_empty(&loop->operations))
         iterate(loop, PL_FOREVER);
 }
 

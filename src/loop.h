@@ -63,6 +63,7 @@ struct pl_loop {
     pl__list operations; /* pl__op, pending, not in memory of a task's stack */
     pl__list streams;    /* pl_stream with an open handle */
     pl__list listeners;  /* pl_listener, likewise */
+    pl__list watches;    /* pl_watch, likewise */
     pl__list watchers;   /* of pollers and waiters that are started */
     pl__list signals;    /* pl_signal, not closed */
     pl__list ends;       /* pl__loop_end */

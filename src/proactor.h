@@ -57,6 +57,7 @@ typedef struct pl__buffer_pool pl__buffer_pool;
     X(SEND_TO, send_to, SYSTEM, CANCELLABLE)                                                                           \
     X(POLL, poll, SYSTEM, CANCELLABLE)                                                                                 \
     X(WAIT, wait, SYSTEM, CANCELLABLE)                                                                                 \
+    X(CHANGES, changes, SYSTEM, CANCELLABLE)                                                                           \
     X(RESOLVE, resolve, WORKER, ABANDONABLE)                                                                           \
     X(FILE_READ, file_read, SYSTEM, CANCELLABLE)                                                                       \
     X(FILE_WRITE, file_write, SYSTEM, CANCELLABLE)                                                                     \
@@ -82,7 +83,9 @@ typedef struct pl__buffer_pool pl__buffer_pool;
     X(FOLDER_TEMPORARY, folder_temporary, WORKER, JOINED)                                                              \
     X(FOLDER_REMOVE, folder_remove, WORKER, JOINED)                                                                    \
     X(PROCESS_SPAWN, process_spawn, WORKER, JOINED)                                                                    \
-    X(PIPE_OPEN, pipe_open, WORKER, ABANDONABLE)
+    X(PIPE_OPEN, pipe_open, WORKER, ABANDONABLE)                                                                       \
+    X(CHANGES_OPEN, changes_open, WORKER, ABANDONABLE)                                                                 \
+    X(CHANGES_READ, changes_read, WORKER, JOINED)
 
 enum pl__operation_kind {
     PL__NO_OPERATION = 0,
@@ -114,7 +117,8 @@ enum pl__handle_type {
     PL__PIPE_LISTENER, /* Windows: a name at which pipes are made; Unix: a local socket that listens is a PL__SOCKET */
     PL__DATAGRAM_SOCKET, /* a UDP socket */
     PL__FILE,            /* a file on a disk: FILE_READ and FILE_WRITE, any number at a time, in no order */
-    PL__DEVICE           /* what only blocking calls serve (device.h): `object` is a pl__device */
+    PL__DEVICE,          /* what only blocking calls serve (device.h): `object` is a pl__device */
+    PL__FOLDER           /* Windows: a folder; Unix: a descriptor of inotify */
 };
 
 /* What sets a handle apart from a stream socket, for the library above. */
@@ -224,6 +228,13 @@ struct pl__completion {
             pl__atomic_u32 state;
             bool by_packet;
         } wait;
+        struct { /* result: bytes, in the system's own format; 0: it had too little room, and some are lost; PL_ENOENT:
+                    the folder is not there any more */
+            void *data; /* aligned to 8 */
+            uint32_t size;
+            uint8_t wanted; /* enum pl_watch_kind */
+            bool recursive;
+        } changes;
         pl__job *job; /* the WORKER kinds: see worker_pool.h */
     } as;
     union { /* the proactor's own: an OVERLAPPED, for instance */

@@ -119,6 +119,21 @@ struct pl__job {
             bool impersonate;
             pl__handle opened; /* not attached */
         } pipe_open;
+        struct { /* result: 0 */
+            const char *path;
+            uint8_t wanted; /* enum pl_watch_kind */
+            bool recursive;
+            uintptr_t object;           /* for a handle of type PL__FOLDER; closed as a file is */
+            struct pl__changes *system; /* see watch.h */
+        } changes_open;
+        struct { /* result: 0 */
+            uintptr_t object;
+            struct pl__changes *system;
+            void *data;            /* PL__CHANGES_SIZE bytes, the job's unless `halves` */
+            size_t size;           /* bytes that came */
+            bool halves;           /* the new name of a rename did not come: its old one is told. Nothing is read */
+            struct pl__news *news; /* gets what there is to tell */
+        } changes_read;
     } as;
 };
 

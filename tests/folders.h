@@ -18,6 +18,9 @@ bool link_make(const char *content, const char *path, bool to_folder);
 /** A named pipe in the file system. False: there is no such thing here. */
 bool pipe_make(const char *path);
 
+/** Renames or moves a file or folder; what is at `to` already is replaced, if it is a file. */
+bool path_rename(const char *from, const char *to);
+
 /** Removes a file, link, pipe or empty folder, and waits until it is gone. What is not there is fine. */
 void path_remove(const char *path);
 

@@ -30,6 +30,11 @@ bool pipe_make(const char *path)
     return mkfifo(path, 0666) == 0;
 }
 
+bool path_rename(const char *from, const char *to)
+{
+    return rename(from, to) == 0;
+}
+
 void path_remove(const char *path)
 {
     if (unlink(path) != 0)

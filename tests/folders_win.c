@@ -70,6 +70,13 @@ bool pipe_make(const char *path)
     return false;
 }
 
+bool path_rename(const char *from, const char *to)
+{
+    wchar_t wide_from[PATH_SPACE];
+    wchar_t wide_to[PATH_SPACE];
+    return widen(from, wide_from) && widen(to, wide_to) && MoveFileExW(wide_from, wide_to, MOVEFILE_REPLACE_EXISTING);
+}
+
 /* A file that is removed while something has it open, a worker that is about to close it or a scanner, stays until that
  * closes it, and so does the folder it is in: its end is waited for. */
 void path_remove(const char *path)

@@ -1,4 +1,5 @@
 /* The suites of proloop_shim_tests: X(noun) stands for noun_suite in noun_test.c. */
+X(moments)
 X(shim_away)
 X(shim_echo)
 X(shim_file)
@@ -10,3 +11,4 @@ X(shim_process_pool)
 X(shim_resolver)
 X(shim_transfer)
 X(shim_udp)
+X(shim_watch)

@@ -32,5 +32,6 @@
 #include <proloop/sync.h>
 #include <proloop/task.h>
 #include <proloop/udp.h>
+#include <proloop/watch.h>
 
 #endif

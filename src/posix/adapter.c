@@ -43,6 +43,7 @@
 #include "signals.h"
 #include "tcp.h"
 #include "udp.h"
+#include "watch.h"
 
 /* In pl__handle.flags, beside enum pl__readiness. */
 enum {
@@ -479,6 +480,15 @@ static void drop_own_watch(adapter *self, pl__completion *c)
     c->handle = NULL;
 }
 
+static bool attempt_changes(adapter *self, pl__completion *c, outcome *out)
+{
+    PL__UNUSED(self);
+    int64_t count = pl__changes_receive(descriptor_of(c->handle), c->as.changes.data, c->as.changes.size);
+    if (count == -EAGAIN)
+        clear(c->handle, PL__READABLE);
+    return count != -EAGAIN && ended(out, count);
+}
+
 /* What there is to know of each kind the system has no completion for. */
 static const struct work {
     bool (*begin)(adapter *, pl__completion *, outcome *); /* in submit, before all else; may be NULL */
@@ -493,6 +503,7 @@ static const struct work {
     [PL__RECEIVE_FROM] = {NULL, attempt_receive_from, PL__READABLE | PL__HANGUP},
     [PL__SEND_TO] = {NULL, attempt_send_to, PL__WRITABLE},
     [PL__POLL] = {begin_poll, attempt_poll, PL__READABLE | PL__WRITABLE | PL__HANGUP},
+    [PL__CHANGES] = {NULL, attempt_changes, PL__READABLE | PL__HANGUP},
 };
 
 /* --- The life of a completion ------------------------------------------------------------------------------------- */

@@ -175,7 +175,7 @@ static bool may_skip(const pl__handle *handle)
         return true;
     if (handle->type == PL__PIPE)
         return !(handle->traits & PL__MESSAGES);
-    return handle->type == PL__SOCKET && pl__winsock_skips(handle->family); /* never of datagrams */
+    return handle->type == PL__SOCKET && pl__winsock_skips(handle->family); /* never of datagrams or folders */
 }
 
 static int iocp_attach(pl__proactor *proactor, pl__handle *handle)
