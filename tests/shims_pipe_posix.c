@@ -104,10 +104,12 @@ static bool is_fifo(int descriptor)
     return pl__atomic_u32_load(&state.on) && fstat(descriptor, &status) == 0 && S_ISFIFO(status.st_mode);
 }
 
+int __real_fstat(int descriptor, struct stat *status); /* which is a shim of its own */
+
 static bool is_file(int descriptor)
 {
     struct stat status;
-    return fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode);
+    return __real_fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode);
 }
 
 SHIM_OF(int, pipe2, int ends[2], int flags)
