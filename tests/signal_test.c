@@ -530,6 +530,22 @@ SIGNAL_CASE(wrong_arguments_are_refused_and_change_nothing)
     return 0;
 }
 
+TEST_CASE(the_simulation_has_no_signals)
+{
+    const test_context simulated = {.backend = "sim"};
+    fixture f;
+    pl_signal *watcher = (pl_signal *)&f;
+    pl_signal_options options = {.size = sizeof options};
+    (void)t;
+    REQUIRE(fixture_open(&f, &simulated));
+    options.loop = f.loop;
+    CHECK_EQ_INT(pl_signal_open(&watcher, asked_to_end, 4, &options), PL_ENOTSUP);
+    CHECK(watcher == NULL);
+    CHECK_EQ_INT(pl_signal_handle(f.loop, PL_SIGNAL_INTERRUPT, ignore, NULL), PL_ENOTSUP);
+    CHECK(process_interrupt_is_handled() <= 0);
+    fixture_close(&f);
+}
+
 TEST_CASE(without_a_loop_or_a_task_there_is_no_watching)
 {
     fixture f;
@@ -871,7 +887,8 @@ TEST_SUITE(signal, TEST_BACKENDS_REAL, CASE(a_waiting_task_is_told), CASE(what_a
            CASE(a_wait_that_was_cancelled_takes_nothing), CASE(a_wait_that_was_told_is_not_undone_by_a_cancel),
            CASE(a_wait_whose_waiter_is_cancelled_before_it_runs_was_told), CASE(a_watcher_has_one_wait_at_a_time),
            CASE(a_closed_watcher_says_so_while_it_is_held), CASE(wrong_arguments_are_refused_and_change_nothing),
-           CASE(without_a_loop_or_a_task_there_is_no_watching), CASE(in_debug_mode_another_thread_is_refused),
+           CASE(the_simulation_has_no_signals), CASE(without_a_loop_or_a_task_there_is_no_watching),
+           CASE(in_debug_mode_another_thread_is_refused),
            CASE(a_loop_that_is_closed_closes_its_watchers), CASE(without_memory_nothing_is_watched),
            CASE(a_function_is_called_for_each_arrival),
            CASE(another_function_takes_the_place_of_the_first_and_what_was_not_told),
