@@ -816,6 +816,7 @@ SIGNAL_CASE(an_ignored_signal_stays_ignored_unless_it_is_asked_for)
     pl_signal_options take = {.size = sizeof take, .take_ignored = 1};
     pl_signal *watcher, *taker = NULL;
     (void)arg;
+    CHECK(process_ignore_interrupts(true));
     watcher = open_watcher(interrupt, 1);
     CHECK(process_interrupt());
     expect_nothing(watcher);
