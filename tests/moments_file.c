@@ -155,9 +155,17 @@ const moment_row moment_row_file_stat = {
 
 /* --- pl_file_read --- */
 
+/* Nothing is cached: a worker reads. On Windows none ever does. */
+static shim_fault not_cached(shim kind, size_t *limit)
+{
+    (void)limit;
+    return kind == SHIM_BEGIN ? SHIM_NOT_READY : SHIM_AS_IS;
+}
+
 static bool read_set_up(void *state, moment at)
 {
     (void)at;
+    shims_set_faults(not_cached);
     return set_up(state, SHIM_READ, ROOT "/a");
 }
 
@@ -193,6 +201,54 @@ const moment_row moment_row_file_read = {
     .is_pending = is_held,
     .complete = release,
     .check = read_check,
+    .tear_down = tear_down,
+};
+
+/* --- pl_file_write, beyond the end: a worker does it on Windows, too --- */
+
+static bool write_set_up(void *state, moment at)
+{
+    static const pl_file_options options = {.size = sizeof options, .flags = PL_FILE_READ | PL_FILE_WRITE};
+    working *w = state;
+    (void)at;
+    if (!set_up(w, SHIM_WRITE, NULL))
+        return false;
+    pattern_fill(w->data, SIZE, SIZE);
+    return CHECK_EQ_INT(pl_file_open(&w->file, ROOT "/a", &options), PL_OK);
+}
+
+static int write_start(pl_op *op, void *state)
+{
+    working *w = state;
+    return pl_file_write_start(op, w->file, w->data, SIZE, SIZE);
+}
+
+static int64_t write_call(void *state)
+{
+    working *w = state;
+    return pl_file_write(w->file, w->data, SIZE, SIZE);
+}
+
+static void write_check(void *state, int64_t result)
+{
+    working *w = state;
+    uint8_t both[2 * SIZE];
+    CHECK_EQ_INT(pl_file_size(w->file), result == PL_ECANCELED ? SIZE : 2 * SIZE);
+    if (result == PL_ECANCELED)
+        CHECK_EQ_INT(write_call(w), PL_OK);
+    CHECK_EQ_INT(pl_file_read(w->file, both, sizeof both, 0), sizeof both);
+    CHECK(pattern_holds(both, sizeof both, 0));
+}
+
+const moment_row moment_row_file_write = {
+    .kind = MOMENT_JOINED,
+    .size = sizeof(working),
+    .set_up = write_set_up,
+    .start = write_start,
+    .call = write_call,
+    .is_pending = is_held,
+    .complete = release,
+    .check = write_check,
     .tear_down = tear_down,
 };
 

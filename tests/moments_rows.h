@@ -1,15 +1,30 @@
-/* The rows of the suite moments: X(name) stands for moment_row_name, see moments.h. */
+/* The rows of the suite moments: X(name) stands for moment_row_name, see moments.h; X_ON(backends, name): of these only. */
+#ifndef X_ON
+#define X_ON(backends, name) X(name)
+#endif
 X(accept)
+X(console_read_file)
+X(console_read_pipe)
+X_ON(ON_LINUX, console_read_socket)
+X_ON(ON_LINUX, console_read_terminal)
+X(console_write_pipe)
+X_ON(ON_LINUX, console_write_socket)
 X(file_open)
-X(file_read)
+X_ON(ON_LINUX, file_read)
 X(file_stat)
+X(file_write)
 X(folder_list)
+X(poll_readable)
+X(poll_writable)
 X(read)
 X(read_borrow)
 X(resolve)
+X(signal_wait)
 X(stream_send_file)
 X(tcp_connect)
+X_ON(ON_WINDOWS, wait_handle)
 X(watch_collect)
 X(watch_next)
 X(watch_open)
 X(write)
+#undef X_ON

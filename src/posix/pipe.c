@@ -167,14 +167,14 @@ int64_t pl__pipe_receive_message(int descriptor, void *data, size_t size)
 
 #if defined(__linux__)
 
-static int make_pipe(int ends[2])
+int pl__pipe_ends(int ends[2])
 {
     return pipe2(ends, O_CLOEXEC) < 0 ? -errno : 0;
 }
 
 #else
 
-static int make_pipe(int ends[2])
+int pl__pipe_ends(int ends[2])
 {
     if (pipe(ends) < 0)
         return -errno;
@@ -198,7 +198,7 @@ int pl__pipe_make_pair(pl__request *request)
 {
     bool writes = (request->flags & PL__PIPE_WRITE) != 0;
     int ends[2];
-    int rc = make_pipe(ends);
+    int rc = pl__pipe_ends(ends);
     if (rc < 0)
         return rc;
     rc = set_non_blocking(ends[writes]);
