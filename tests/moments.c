@@ -245,7 +245,7 @@ static void come_to_the_moment(void)
     switch (now.at) {
     case MOMENT_PENDING:
         cancel_now();
-        if (now.row->kind == MOMENT_JOINED)
+        if (now.row->kind == MOMENT_JOINED || now.row->joins)
             look_that_it_goes_on();
         break;
     case MOMENT_COMPLETED:

@@ -124,6 +124,7 @@ typedef struct moment_row {
     /* PL__ACCEPT...: the kind of completion whose end ends it, if that is not the completion of its own pl_op. */
     uint8_t completion;
     bool writes;
+    bool joins; /* of another kind than JOINED: what a worker has begun is waited for all the same */
     bool repeats; /* complete may be called again and again, and is needed that often until the operation ends */
 
     /* Why there is no such state of this operation: printed, and the case passes without being played. */
