@@ -95,6 +95,14 @@ static bool is_awaited(const pl__completion *completion)
     return op && completion == &op->completion;
 }
 
+static void look_if_done(void *arg);
+
+static void look(void)
+{
+    if (!now.looking)
+        now.looking = CHECK_EQ_INT(pl_callback_schedule(&now.look, now.loop, look_if_done, NULL), PL_OK);
+}
+
 /* Runs before the waiter, if there is something to wake it: it was scheduled first. */
 static void look_if_done(void *arg)
 {
@@ -102,8 +110,11 @@ static void look_if_done(void *arg)
     now.looking = false;
     if (!now.armed || now.ended)
         return;
-    if (!now.actor->waiting_for || !pl__future_is_done(now.actor->waiting_for))
+    if (!now.actor->waiting_for || !pl__future_is_done(now.actor->waiting_for)) {
+        if (now.row->kind == MOMENT_COMPOSED)
+            look(); /* whichever of its waits is over first */
         return; /* it takes more than this completion */
+    }
     now.armed = false;
     cancel_now();
 }
@@ -114,8 +125,8 @@ static void found_dequeued(void)
         CHECK(now.actor->waiting_for && !pl__future_is_done(now.actor->waiting_for));
         now.armed = false;
         cancel_now();
-    } else if (!now.looking) {
-        now.looking = CHECK_EQ_INT(pl_callback_schedule(&now.look, now.loop, look_if_done, NULL), PL_OK);
+    } else {
+        look();
     }
 }
 

@@ -230,9 +230,13 @@ static void communicate_check(void *state, int64_t result)
     if (result == PL_ECANCELED)
         result = communicate_call(w);
     CHECK_EQ_INT(result, killed_code());
-    CHECK_EQ_INT(strtoull(w->capture.output ? w->capture.output : "", NULL, 10), w->id);
-    CHECK(w->capture.output && strchr(w->capture.output, '\n') == w->capture.output + w->capture.output_size - 1);
     CHECK_EQ_INT(w->capture.error_size, 0);
+    if (w->capture.output_size == 0) {
+        CHECK_EQ_INT(moment_now(), MOMENT_BEFORE); /* it was killed before it could say anything */
+        return;
+    }
+    CHECK_EQ_INT(strtoull(w->capture.output, NULL, 10), w->id);
+    CHECK(strchr(w->capture.output, '\n') == w->capture.output + w->capture.output_size - 1);
 }
 
 const moment_row moment_row_process_communicate = {
