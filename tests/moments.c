@@ -11,7 +11,7 @@
 #include "moments_inner.h"
 #include "shims.h"
 
-enum { SUBMITTED_MAX = 32, TURNS = 3 };
+enum { SUBMITTED_MAX = 32, TURNS = 3, WORKERS = 4 /* of a loop, at most */ };
 
 /* The case that is played. */
 static struct {
@@ -200,6 +200,38 @@ static int64_t act(void *arg)
     return 0;
 }
 
+/* --- The workers -------------------------------------------------------------------------------------------------- */
+
+/* Calls that a shim holds: no worker is free. */
+static struct {
+    pl_op ops[WORKERS];
+    char paths[WORKERS][4096];
+} occupants;
+
+static bool are_occupied(void *state)
+{
+    (void)state;
+    return shims_held(SHIM_PATH) == WORKERS;
+}
+
+static void occupy_workers(void)
+{
+    int i;
+    memset(&occupants, 0, sizeof occupants);
+    shims_hold(SHIM_PATH);
+    for (i = 0; i < WORKERS; i++)
+        CHECK_EQ_INT(pl_path_real_start(&occupants.ops[i], ".", occupants.paths[i], sizeof occupants.paths[i]), PL_OK);
+    moment_wait_until(are_occupied, NULL);
+}
+
+static void free_workers(void)
+{
+    int i;
+    shims_release(SHIM_PATH);
+    for (i = 0; i < WORKERS; i++)
+        CHECK(pl_op_await(&occupants.ops[i]) > 0);
+}
+
 /* --- The director ------------------------------------------------------------------------------------------------- */
 
 static bool is_pending_or_ended(void *state)
@@ -209,7 +241,7 @@ static bool is_pending_or_ended(void *state)
         return true;
     if (!now.actor->waiting_for)
         return false;
-    if (now.row->is_pending)
+    if (now.row->is_pending && now.at != MOMENT_QUEUED)
         return now.row->is_pending(state);
     op = op_of_call();
     if (now.row->completion)
@@ -254,6 +286,9 @@ static void come_to_the_moment(void)
     if (!CHECK(!now.ended))
         return;
     switch (now.at) {
+    case MOMENT_QUEUED:
+        cancel_now();
+        break;
     case MOMENT_PENDING:
         cancel_now();
         if (now.row->kind == MOMENT_JOINED || now.row->joins)
@@ -289,12 +324,12 @@ static bool result_is_allowed(void)
     static const struct {
         bool canceled, truth;
     } allowed[][MOMENT_COUNT] = {
-        [MOMENT_IMMEDIATE] = {{1, 0}, {1, 0}, {1, 0}, {1, 0}, {0, 1}},
-        [MOMENT_REQUEST] = {{1, 0}, {1, 0}, {1, 1}, {0, 1}, {0, 1}},
-        [MOMENT_PIECES] = {{1, 0}, {1, 0}, {1, 1}, {1, 1}, {0, 1}},
-        [MOMENT_ABANDONABLE] = {{1, 0}, {1, 0}, {1, 1}, {0, 1}, {0, 1}},
-        [MOMENT_JOINED] = {{1, 0}, {0, 1}, {0, 1}, {0, 1}, {0, 1}},
-        [MOMENT_COMPOSED] = {{1, 0}, {1, 0}, {1, 1}, {1, 1}, {1, 1}},
+        [MOMENT_IMMEDIATE] = {{1, 0}, {1, 0}, {1, 0}, {1, 0}, {1, 0}, {0, 1}},
+        [MOMENT_REQUEST] = {{1, 0}, {1, 0}, {1, 0}, {1, 1}, {0, 1}, {0, 1}},
+        [MOMENT_PIECES] = {{1, 0}, {1, 0}, {1, 0}, {1, 1}, {1, 1}, {0, 1}},
+        [MOMENT_ABANDONABLE] = {{1, 0}, {1, 0}, {1, 0}, {1, 1}, {0, 1}, {0, 1}},
+        [MOMENT_JOINED] = {{1, 0}, {1, 0}, {0, 1}, {0, 1}, {0, 1}, {0, 1}},
+        [MOMENT_COMPOSED] = {{1, 0}, {1, 0}, {1, 0}, {1, 1}, {1, 1}, {1, 1}},
     };
     if (now.at == MOMENT_BEFORE && now.way == BY_OPERATION)
         return may_be(false, true);
@@ -304,10 +339,14 @@ static bool result_is_allowed(void)
 static void play(void)
 {
     pl_task_options options = {.size = sizeof options, .name = "actor", .eager = 1}; /* nobody polls before it waits */
+    if (now.at == MOMENT_QUEUED)
+        occupy_workers();
     if (!CHECK_EQ_INT(pl_spawn(&now.actor, act, NULL, &options), PL_OK))
         return;
     come_to_the_moment();
     wait_for_the_end();
+    if (now.at == MOMENT_QUEUED)
+        free_workers();
     now.armed = false;
     pl_callback_cancel(&now.look);
     CHECK(now.reached);
@@ -336,6 +375,8 @@ static const char *reason_against(const moment_row *row, moment at, moment_way w
 {
     if (way == BY_OPERATION && !row->start)
         return "it has no _start";
+    if (at == MOMENT_QUEUED && !row->worker)
+        return "no worker does it";
     return row->never[at];
 }
 

@@ -53,6 +53,7 @@ static void copy_check(void *state, int64_t result)
         .check = copy_check,                                                                                           \
         .tear_down = tear_down,                                                                                        \
         .clean_up = remove_folder,                                                                                     \
+        .worker = true,                                                                                                \
         .joins = true,                                                                                                 \
     }
 

@@ -153,6 +153,7 @@ static inline bool file_holds(const char *path, size_t size, uint64_t pattern)
         .check = noun##_check,                                                                                         \
         .tear_down = tear_down,                                                                                        \
         .clean_up = remove_folder,                                                                                     \
+        .worker = true,                                                                                                \
     }
 
 #endif

@@ -144,6 +144,7 @@ const moment_row moment_row_process_spawn = {
     .check = spawn_check,
     .tear_down = spawn_tear_down,
     .clean_up = no_child_is_left,
+    .worker = true,
 };
 
 /* --- pl_process_wait ---------------------------------------------------------------------------------------------- */
@@ -266,7 +267,7 @@ static void run_check(void *state, int64_t result)
     working *w = state;
     CHECK(result == PL_ECANCELED || result == killed_code());
     CHECK(w->id == 0 || process_is_gone(w->id));
-    CHECK((w->id == 0) == (moment_now() == MOMENT_BEFORE));
+    CHECK((w->id == 0) == (moment_now() < MOMENT_PENDING));
     CHECK(!process_has_children());
 }
 
@@ -280,6 +281,7 @@ const moment_row moment_row_process_run = {
     .check = run_check,
     .tear_down = tear_down,
     .clean_up = no_child_is_left,
+    .worker = true,
 };
 
 /* While it spawns. */
@@ -293,7 +295,7 @@ static void run_spawn_check(void *state, int64_t result)
 {
     working *w = state;
     CHECK(result == PL_ECANCELED || result == CODE);
-    CHECK((shim_calls(SHIM_SPAWN) > w->calls) == (moment_now() != MOMENT_BEFORE));
+    CHECK((shim_calls(SHIM_SPAWN) > w->calls) == (moment_now() > MOMENT_QUEUED));
     CHECK(!process_has_children());
 }
 
@@ -307,5 +309,6 @@ const moment_row moment_row_process_run_spawn = {
     .check = run_spawn_check,
     .tear_down = spawn_tear_down,
     .clean_up = no_child_is_left,
+    .worker = true,
     .joins = true,
 };

@@ -56,6 +56,7 @@ static bool transfer_set_up(void *state, moment at)
         .check = noun##_check,                                                                                         \
         .tear_down = transfer_tear_down,                                                                               \
         .clean_up = remove_folder,                                                                                     \
+        .worker = MOMENT_TRANSFER == MOMENT_JOINED,                                                                    \
     }
 
 /* Of what the port does the framework sees it. */
