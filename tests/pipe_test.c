@@ -1365,6 +1365,7 @@ PIPE_CASE(clients_of_a_busy_server_try_again_until_there_is_room)
     pl_stream *late[ROOM_MOST + 1] = {NULL};
     static pl_op ops[CROWD];
     int came_late = 0;
+    int64_t rc = PL_OK;
     int i;
     REQUIRE(listener != NULL);
     memset(ops, 0, sizeof ops);
@@ -1372,8 +1373,9 @@ PIPE_CASE(clients_of_a_busy_server_try_again_until_there_is_room)
         CHECK_EQ_INT(pl_pipe_connect_start(&ops[i], &clients[i], name, NULL), PL_OK);
     while (count_connected(ops) < ROOM_LEAST)
         CHECK_EQ_INT(pl_sleep(PL_MS(1)), PL_OK);
-    while (came_late < ROOM_MOST && connect_late(name, &late[came_late]) == PL_OK)
+    while (came_late < ROOM_MOST && (rc = connect_late(name, &late[came_late])) == PL_OK)
         came_late++; /* there was room for one more */
+    CHECK_EQ_INT(rc, PL_ETIMEDOUT);
     CHECK(late[came_late] == NULL);
     CHECK(count_connected(ops) + came_late <= ROOM_MOST);
     for (i = 0; i < CROWD + came_late; i++) {
