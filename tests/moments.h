@@ -32,9 +32,9 @@
  *         .complete = ..., .check = ..., .tear_down = ...,
  *     };
  *
- * X(read) in moments_rows.h, or X_ON(ON_LINUX, read) if there is none elsewhere, and the file in tests/CMakeLists.txt beside its sisters. The suite is in proloop_shim_tests,
- * so that rows can hold a worker's system call by shims_hold: see moments_file.c. One case runs at a time, each in a loop of
- * its own; shims are on while it runs.
+ * X(read) in moments_rows.h, or X_ON(ON_LINUX, read) if there is none elsewhere, and the file in tests/CMakeLists.txt
+ * beside its sisters. The suite is in proloop_shim_tests, so that rows can hold a worker's system call by shims_hold: see
+ * moments_file.c. One case runs at a time, each in a loop of its own; shims are on while it runs.
  */
 #ifndef PROLOOP_TESTS_MOMENTS_H
 #define PROLOOP_TESTS_MOMENTS_H
