@@ -218,8 +218,7 @@ int64_t pl__time_from_ticks(int64_t ticks)
 /* Rounded down. */
 bool pl__time_to_ticks(int64_t time, int64_t *ticks)
 {
-    int64_t rest = time % 100;
-    *ticks = (time - (rest < 0 ? rest + 100 : rest)) / 100 + TICKS_TO_1970;
+    *ticks = time / 100 - (time % 100 < 0) + TICKS_TO_1970;
     return *ticks > 0;
 }
 
