@@ -1,7 +1,8 @@
 /* What the system tells of a watched folder, replayed: bytes as it writes them, and the ways in which a request ends.
  *
  * From replay_begin on, the next folder that is watched hears nothing of the system, but what a case sends. Names of
- * records are ASCII, or of '#', which stands for a letter that takes three bytes. One case replays at a time.
+ * records are ASCII, or of '#', which stands for a letter that takes three bytes, or on Windows of '%', which stands for half
+ * a letter. One case replays at a time.
  */
 #ifndef PROLOOP_TESTS_SHIM_WATCH_H
 #define PROLOOP_TESTS_SHIM_WATCH_H

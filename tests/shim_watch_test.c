@@ -109,6 +109,19 @@ REPLAY_CASE(long_names_arrive_whole)
     stop();
 }
 
+REPLAY_CASE(a_name_that_is_no_text_is_told_as_listings_have_it)
+{
+    if (!on_backend("iocp")) {
+        skip_case("names are bytes here");
+        return;
+    }
+    REQUIRE(start());
+    replay_record(REPLAY_CREATED, "x%y");
+    replay_send();
+    CHECK(expect(PL_WATCH_CREATED, "x\xed\xa0\x80y", NULL));
+    stop();
+}
+
 REPLAY_CASE(a_rename_whose_names_come_with_different_requests_is_one_event)
 {
     REQUIRE(start());
@@ -392,7 +405,8 @@ REPLAY_CASE(folders_that_may_not_be_read_or_are_gone_are_left_out)
 }
 
 TEST_SUITE(shim_watch, TEST_BACKENDS_REAL, CASE(several_records_of_one_request_are_told_in_order_wherever_they_lie),
-           CASE(long_names_arrive_whole), CASE(a_rename_whose_names_come_with_different_requests_is_one_event),
+           CASE(long_names_arrive_whole), CASE(a_name_that_is_no_text_is_told_as_listings_have_it),
+           CASE(a_rename_whose_names_come_with_different_requests_is_one_event),
            CASE(half_a_rename_is_a_deletion_or_a_creation),
            CASE(a_loss_is_told_before_what_is_kept_and_the_watch_goes_on),
            CASE(when_the_folder_is_gone_the_watch_has_ended), CASE(pieces_of_one_change_are_one_event),

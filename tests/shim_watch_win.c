@@ -156,7 +156,7 @@ void replay_record(replay_action action, const char *name)
     }
     memcpy(replay.next.data + at, words, sizeof words);
     for (size_t i = 0; i < length; i++) {
-        WCHAR unit = name[i] == '#' ? 0x732B : name[i] == '/' ? L'\\' : (WCHAR)name[i];
+        WCHAR unit = name[i] == '#' ? 0x732B : name[i] == '%' ? 0xD800 : name[i] == '/' ? L'\\' : (WCHAR)name[i];
         memcpy(replay.next.data + at + head + i * sizeof unit, &unit, sizeof unit);
     }
     replay.last = at;

@@ -43,7 +43,7 @@ enum {
 /* A watched folder. */
 typedef struct folder {
     int watch;
-    int parent; /* NO_WATCH: it is the root */
+    int parent;    /* NO_WATCH: it is the root */
     bool found;    /* while the tree is looked through */
     uint64_t turn; /* when it got its place; of two with one name the older is not there any more, but still in use */
     char *name;    /* in its parent; of the root NULL */
