@@ -65,4 +65,10 @@ bool replay_read(int descriptor, void *data, size_t size, int64_t *count);
 /* Adding the watch number `number`, from 1, fails with this errno; 0: none does. */
 void watches_fail(int number, int error);
 
+/* After the watch of that number was made the empty folder becomes a link, of that content. NULL: no more. */
+void watches_swap(int number, const char *folder, const char *content);
+
+/* Watches asked for since watches_fail. */
+int watches_asked_for(void);
+
 #endif

@@ -10,7 +10,8 @@
 #include "loopback.h"
 #include "shim_watch.h"
 
-#define ROOT "shim_watch_test_folder"
+#define ROOT    "shim_watch_test_folder"
+#define OUTSIDE "shim_watch_test_outside"
 
 static pl_watch *watch;
 static pl_watch_options options;
@@ -23,6 +24,8 @@ static void clean(void)
     path_remove(ROOT "/sub/deep");
     path_remove(ROOT "/sub");
     path_remove(ROOT);
+    path_remove(OUTSIDE "/x");
+    path_remove(OUTSIDE);
 }
 
 #define REPLAY_CASE(name)                                                                                              \
@@ -404,6 +407,22 @@ REPLAY_CASE(folders_that_may_not_be_read_or_are_gone_are_left_out)
     watches_fail(0, 0);
 }
 
+/* Who may write to what is watched does not lead the watch to where he likes. */
+REPLAY_CASE(a_link_that_takes_the_place_of_a_folder_is_not_followed)
+{
+    if (on_windows())
+        return;
+    make_tree();
+    CHECK(folder_make(OUTSIDE));
+    CHECK(folder_make(OUTSIDE "/x"));
+    watches_fail(0, 0);
+    watches_swap(3, ROOT "/sub/deep", "../../" OUTSIDE);
+    CHECK_EQ_INT(pl_watch_open(&watch, ROOT, &options), PL_OK);
+    CHECK_EQ_INT(watches_asked_for(), 3); /* none of "x" */
+    watches_swap(0, NULL, NULL);
+    pl_watch_close(watch);
+}
+
 TEST_SUITE(shim_watch, TEST_BACKENDS_REAL, CASE(several_records_of_one_request_are_told_in_order_wherever_they_lie),
            CASE(long_names_arrive_whole), CASE(a_name_that_is_no_text_is_told_as_listings_have_it),
            CASE(a_rename_whose_names_come_with_different_requests_is_one_event),
@@ -417,4 +436,5 @@ TEST_SUITE(shim_watch, TEST_BACKENDS_REAL, CASE(several_records_of_one_request_a
            CASE(an_abort_that_nobody_asked_for_is_answered_by_asking_again),
            CASE(without_watches_left_nothing_is_watched),
            CASE(a_new_folder_for_which_no_watch_is_left_ends_the_watch_after_what_was_told),
-           CASE(folders_that_may_not_be_read_or_are_gone_are_left_out))
+           CASE(folders_that_may_not_be_read_or_are_gone_are_left_out),
+           CASE(a_link_that_takes_the_place_of_a_folder_is_not_followed))

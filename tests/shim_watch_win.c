@@ -225,3 +225,15 @@ void watches_fail(int number, int error)
     (void)number;
     (void)error;
 }
+
+void watches_swap(int number, const char *folder, const char *content)
+{
+    (void)number;
+    (void)folder;
+    (void)content;
+}
+
+int watches_asked_for(void)
+{
+    return 0;
+}

@@ -378,13 +378,25 @@ static bool is_dots(const char *name)
     return name[0] == '.' && (name[1] == '\0' || (name[1] == '.' && name[2] == '\0'));
 }
 
+/* NULL: it is gone, or closed to us. A link may be there instead: it is not followed. */
+static DIR *open_entries(pl__changes *self, int watch)
+{
+    if (!write_full_path(self, watch, NULL))
+        return NULL;
+    int descriptor = open(self->full, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *entries = descriptor < 0 ? NULL : fdopendir(descriptor);
+    if (descriptor >= 0 && !entries)
+        (void)close(descriptor);
+    return entries;
+}
+
 /* Looks at the content of a folder. With news, tells it as created. */
 static int list_folder(pl__changes *self, int watch, pl__news *news)
 {
     int error = 0;
-    DIR *entries = write_full_path(self, watch, NULL) ? opendir(self->full) : NULL;
+    DIR *entries = open_entries(self, watch);
     if (!entries)
-        return 0; /* gone, or closed to us */
+        return 0;
     for (const struct dirent *entry; !error && (entry = readdir(entries));) {
         if (is_dots(entry->d_name))
             continue;
