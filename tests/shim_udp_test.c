@@ -497,6 +497,26 @@ SHIM_CASE(two_thousand_datagrams_need_few_calls)
     close_pair(&p);
 }
 
+/* On Linux a socket without its peer is without its port too, until it is bound anew: what comes then is lost. */
+SHIM_CASE(a_socket_that_had_no_peer_keeps_its_port_all_the_time_while_it_is_connected)
+{
+    pair p;
+    if (on_windows()) {
+        skip_case("connecting anew is one call here");
+        return;
+    }
+    REQUIRE(open_pair(&p));
+    CHECK_EQ_INT(pl_udp_connect(p.a, &p.at_b), PL_OK);
+    CHECK_EQ_INT(shims_udp_disconnects(), 0);
+    CHECK_EQ_INT(pl_udp_connect(p.a, &p.at_a), PL_OK);
+    CHECK_EQ_INT(shims_udp_disconnects(), 1);
+    CHECK_EQ_INT(pl_udp_connect(p.a, NULL), PL_OK);
+    CHECK_EQ_INT(shims_udp_disconnects(), 2);
+    CHECK_EQ_INT(pl_udp_connect(p.a, NULL), PL_OK);
+    CHECK_EQ_INT(shims_udp_disconnects(), 2);
+    close_pair(&p);
+}
+
 /* --- What Windows is asked for ------------------------------------------------------------------------------------ */
 
 SHIM_CASE(only_a_socket_with_a_peer_is_told_what_became_of_its_datagrams)
@@ -603,5 +623,6 @@ TEST_SUITE(shim_udp, TEST_BACKENDS_REAL,
            CASE(a_receive_of_many_gets_what_there_is_and_the_next_the_rest),
            CASE(an_error_among_received_ones_is_told_by_the_next_receive),
            CASE(two_thousand_datagrams_need_few_calls),
+           CASE(a_socket_that_had_no_peer_keeps_its_port_all_the_time_while_it_is_connected),
            CASE(only_a_socket_with_a_peer_is_told_what_became_of_its_datagrams),
            CASE(windows_gets_memberships_and_interfaces_in_its_own_form))
