@@ -183,6 +183,7 @@ int64_t pl__run_changes_open(pl__job *job)
 {
     pl__job opening = {.kind = PL__FILE_OPEN};
     opening.as.file_open.path = job->as.changes_open.path;
+    opening.as.file_open.flags = PL_FILE_READ; /* only who may list a folder is told what changes in it */
     int64_t result = pl__run_file_open(&opening);
     job->system_error = opening.system_error;
     if (result < 0)
