@@ -37,8 +37,9 @@ bool shim_can(shim kind, shim_fault fault)
     case SHIM_AS_IS:
         return true;
     case SHIM_NO_SPACE:
-    case SHIM_DISK_ERROR:
         return kind == SHIM_WRITE || kind == SHIM_CHANGE || kind == SHIM_READ;
+    case SHIM_DISK_ERROR:
+        return kind == SHIM_STAT || kind == SHIM_WRITE || kind == SHIM_CHANGE || kind == SHIM_READ;
     case SHIM_AT_ONCE:
     case SHIM_ABORTED:
         return false;
@@ -114,7 +115,12 @@ SHIM_OF(int, fstat, int descriptor, struct stat *status)
 
 SHIM_OF(int, fstatat, int folder, const char *path, struct stat *status, int flags)
 {
+    size_t limit = 1;
     shim_called(SHIM_STAT);
+    if (shim_fault_of(SHIM_STAT, &limit) == SHIM_DISK_ERROR) {
+        errno = EIO;
+        return -1;
+    }
     return __real_fstatat(folder, path, status, flags);
 }
 
