@@ -24,7 +24,13 @@ void shim_make_edge(int descriptor);
 /* Windows: WriteFile of a file on a disk, which has its shim with those of pipes. True: *result is its result; else *size
  * may have become less. */
 bool shim_file_write(void *file, const void *data, unsigned long *size, void *overlapped, int *result);
+
 /* A pipe is made, for a child perhaps: whether that is to fail for want of handles. */
 bool shim_makes_no_pipe(void);
+
+/* Windows: what the replay of a watched folder (shim_watch_win.c) makes of the calls whose shims stand with those of
+ * UDP. True: *result is the call's. */
+void replay_attached(void *file, void *port, uintptr_t key);
+bool replay_cancels(void *file, void *overlapped, int *result);
 
 #endif

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "harness.h"
+#include "shims_inner.h"
 
 /* A call into a DLL goes by a pointer: the system's one, and the one that stands in for it. */
 #define SHIM_OF(type, name, ...)                                                                                       \
@@ -114,6 +115,7 @@ SHIM_OF(int, WSAIoctl, SOCKET socket, DWORD code, LPVOID in, DWORD in_size, LPVO
 SHIM_OF(HANDLE, CreateIoCompletionPort, HANDLE file, HANDLE existing, ULONG_PTR key, DWORD threads)
 {
     HANDLE result = __real___imp_CreateIoCompletionPort(file, existing, key, threads);
+    replay_attached(file, existing, key);
     if (!existing)
         port = result;
     return result;
@@ -220,6 +222,9 @@ SHIM_OF(int, WSASendTo, SOCKET socket, LPWSABUF buffers, DWORD count, LPDWORD se
 
 SHIM_OF(WINBOOL, CancelIoEx, HANDLE handle, LPOVERLAPPED overlapped)
 {
+    int result;
+    if (replay_cancels(handle, overlapped, &result))
+        return result;
     if (!held.overlapped || overlapped != held.overlapped)
         return __real___imp_CancelIoEx(handle, overlapped);
     held.overlapped = NULL;
