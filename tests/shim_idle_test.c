@@ -110,6 +110,10 @@ TASK_CASE(the_end_behind_unread_bytes_is_a_hang_up)
     pl_socket pair[2];
     pl_op op = {0};
     int happened = 0;
+    if (on_backend("iocp")) {
+        skip_case("Wine looks for the end only where there are no bytes");
+        return;
+    }
     REQUIRE(pair_in(pair, BYTES));
     CHECK_EQ_INT(pl_poll_fd_start(&op, pair[0], PL_POLL_HANGUP, &happened), PL_OK);
     CHECK_EQ_INT(pl_sleep(IDLE), PL_OK);

@@ -39,6 +39,12 @@ void console_fail_reads(unsigned error);
 /* Nobody may put keys into its input. */
 void console_refuse_keys(bool refuse);
 
+/* Cancels of a thread's calls find none, though one is made. */
+void console_lose_cancels(bool lose);
+
+/* Threads get no handle to themselves. */
+void console_refuse_threads(bool refuse);
+
 /* When a key is put into its input the user has just pressed Enter. */
 void console_press_before_key(bool press);
 
