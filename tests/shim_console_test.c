@@ -246,6 +246,19 @@ CONSOLE_CASE(a_console_has_one_reader)
     pl_stream_close(stream);
 }
 
+CONSOLE_CASE(an_open_that_fails_does_not_take_the_console_from_its_reader)
+{
+    pl_stream *first = open_input(), *second = NULL;
+    console_refuse_handles(true);
+    CHECK_EQ_INT(pl_stdin(&second), PL_ENOMEM);
+    console_refuse_handles(false);
+    CHECK_EQ_INT(pl_stdin(&second), PL_EBUSY);
+    CHECK(second == NULL);
+    type_line(L"on");
+    expect_text(first, "on\r\n");
+    pl_stream_close(first);
+}
+
 CONSOLE_CASE(what_a_line_has_more_is_for_the_next_stream)
 {
     pl_stream *stream = open_input();
@@ -351,6 +364,7 @@ TEST_SUITE(shim_console, TEST_BACKENDS_REAL, CASE(a_line_is_read_as_utf_8), CASE
            CASE(a_read_that_nobody_could_cancel_is_not_begun),
            CASE(ctrl_z_at_the_start_of_a_line_is_an_end_and_not_for_ever), CASE(ctrl_c_is_no_end),
            CASE(an_error_of_the_console_is_told), CASE(a_console_has_one_reader),
+           CASE(an_open_that_fails_does_not_take_the_console_from_its_reader),
            CASE(what_a_line_has_more_is_for_the_next_stream), CASE(closing_wakes_a_read),
            CASE(what_is_written_is_shown_as_characters), CASE(a_character_that_two_writes_bring_is_one),
            CASE(what_is_no_text_is_shown_as_such), CASE(a_console_that_takes_little_gets_the_rest_too),

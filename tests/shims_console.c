@@ -38,6 +38,7 @@ static struct {
     bool refuse_keys;
     bool lose_cancels;
     bool refuse_threads;
+    bool refuse_handles;
     bool press_before_key;
     DWORD fail_reads;
     int reads, keys, keys_taken_back, cancels;
@@ -341,11 +342,18 @@ void console_refuse_threads(bool refuse)
     ReleaseSRWLockExclusive(&lock);
 }
 
+void console_refuse_handles(bool refuse)
+{
+    AcquireSRWLockExclusive(&lock);
+    console.refuse_handles = refuse;
+    ReleaseSRWLockExclusive(&lock);
+}
+
 SHIM_OF(WINBOOL, DuplicateHandle, HANDLE from, HANDLE handle, HANDLE to, LPHANDLE copy, DWORD access, WINBOOL inherits,
         DWORD options)
 {
     AcquireSRWLockExclusive(&lock);
-    bool refused = console.on && console.refuse_threads && handle == GetCurrentThread();
+    bool refused = console.on && (console.refuse_handles || (console.refuse_threads && handle == GetCurrentThread()));
     ReleaseSRWLockExclusive(&lock);
     if (refused) {
         SetLastError(ERROR_NOT_ENOUGH_MEMORY);

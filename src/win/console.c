@@ -39,6 +39,7 @@ typedef struct system_device {
     DWORD native_kind; /* FILE_TYPE_... */
     uint8_t kind;      /* enum pl_console_kind */
     bool reads;
+    bool has_input; /* it is the one reader of the console */
     bool injected; /* the wake key */
     uint8_t tail_size;
     char tail[4]; /* the beginning of a character that is still to be written */
@@ -100,7 +101,8 @@ static bool take_console(system_device *own)
     uint32_t free = 0;
     if (own->kind != PL_CONSOLE_TERMINAL || !own->reads)
         return true;
-    return pl__atomic_u32_compare_exchange(&input.taken, &free, 1);
+    own->has_input = pl__atomic_u32_compare_exchange(&input.taken, &free, 1);
+    return own->has_input;
 }
 
 static int fill_device(system_device *own, HANDLE standard)
@@ -114,11 +116,7 @@ static int fill_device(system_device *own, HANDLE standard)
     own->event = CreateEventW(NULL, TRUE, FALSE, NULL);
     if (!own->event)
         return pl__error_from_win32(GetLastError());
-    if (!take_console(own)) {
-        own->reads = false; /* it is not ours to give back */
-        return PL_EBUSY;
-    }
-    return PL_OK;
+    return take_console(own) ? PL_OK : PL_EBUSY;
 }
 
 int pl__standard_open(pl__request *request)
@@ -154,7 +152,7 @@ static void close_handle(HANDLE handle)
 void pl__device_release(pl__device *device)
 {
     system_device *own = system_of(device);
-    if (own->kind == PL_CONSOLE_TERMINAL && own->reads)
+    if (own->has_input)
         pl__atomic_u32_store(&input.taken, 0);
     close_handle(own->handle);
     close_handle(own->thread);
