@@ -13,7 +13,7 @@
 #include "process.h"
 #include "shims.h"
 
-enum { SUBMITTED_MAX = 32, TURNS = 3 };
+enum { SUBMITTED_MAX = 32, TURNS = 3, WORKERS = 4 /* of a loop, at most */ };
 
 /* The case that is played. */
 static struct {
@@ -97,6 +97,14 @@ static bool is_awaited(const pl__completion *completion)
     return op && completion == &op->completion;
 }
 
+static void look_if_done(void *arg);
+
+static void look(void)
+{
+    if (!now.looking)
+        now.looking = CHECK_EQ_INT(pl_callback_schedule(&now.look, now.loop, look_if_done, NULL), PL_OK);
+}
+
 /* Runs before the waiter, if there is something to wake it: it was scheduled first. */
 static void look_if_done(void *arg)
 {
@@ -104,8 +112,11 @@ static void look_if_done(void *arg)
     now.looking = false;
     if (!now.armed || now.ended)
         return;
-    if (!now.actor->waiting_for || !pl__future_is_done(now.actor->waiting_for))
+    if (!now.actor->waiting_for || !pl__future_is_done(now.actor->waiting_for)) {
+        if (now.row->kind == MOMENT_COMPOSED)
+            look(); /* whichever of its waits is over first */
         return; /* it takes more than this completion */
+    }
     now.armed = false;
     cancel_now();
 }
@@ -116,8 +127,8 @@ static void found_dequeued(void)
         CHECK(now.actor->waiting_for && !pl__future_is_done(now.actor->waiting_for));
         now.armed = false;
         cancel_now();
-    } else if (!now.looking) {
-        now.looking = CHECK_EQ_INT(pl_callback_schedule(&now.look, now.loop, look_if_done, NULL), PL_OK);
+    } else {
+        look();
     }
 }
 
@@ -193,6 +204,38 @@ static int64_t act(void *arg)
     return 0;
 }
 
+/* --- The workers -------------------------------------------------------------------------------------------------- */
+
+/* Calls that a shim holds: no worker is free. */
+static struct {
+    pl_op ops[WORKERS];
+    char paths[WORKERS][4096];
+} occupants;
+
+static bool are_occupied(void *state)
+{
+    (void)state;
+    return shims_held(SHIM_PATH) == WORKERS;
+}
+
+static void occupy_workers(void)
+{
+    int i;
+    memset(&occupants, 0, sizeof occupants);
+    shims_hold(SHIM_PATH);
+    for (i = 0; i < WORKERS; i++)
+        CHECK_EQ_INT(pl_path_real_start(&occupants.ops[i], ".", occupants.paths[i], sizeof occupants.paths[i]), PL_OK);
+    moment_wait_until(are_occupied, NULL);
+}
+
+static void free_workers(void)
+{
+    int i;
+    shims_release(SHIM_PATH);
+    for (i = 0; i < WORKERS; i++)
+        CHECK(pl_op_await(&occupants.ops[i]) > 0);
+}
+
 /* --- The director ------------------------------------------------------------------------------------------------- */
 
 static bool is_pending_or_ended(void *state)
@@ -202,7 +245,7 @@ static bool is_pending_or_ended(void *state)
         return true;
     if (!now.actor->waiting_for)
         return false;
-    if (now.row->is_pending)
+    if (now.row->is_pending && now.at != MOMENT_QUEUED)
         return now.row->is_pending(state);
     op = op_of_call();
     if (now.row->completion)
@@ -260,9 +303,12 @@ static void come_to_the_moment(void)
     if (!CHECK(!now.ended))
         return;
     switch (now.at) {
+    case MOMENT_QUEUED:
+        cancel_now();
+        break;
     case MOMENT_PENDING:
         cancel_now();
-        if (now.row->kind == MOMENT_JOINED)
+        if (now.row->kind == MOMENT_JOINED || now.row->joins)
             look_that_it_goes_on();
         break;
     case MOMENT_COMPLETED:
@@ -295,12 +341,12 @@ static bool result_is_allowed(void)
     static const struct {
         bool canceled, truth;
     } allowed[][MOMENT_COUNT] = {
-        [MOMENT_IMMEDIATE] = {{1, 0}, {1, 0}, {1, 0}, {1, 0}, {0, 1}},
-        [MOMENT_REQUEST] = {{1, 0}, {1, 0}, {1, 1}, {0, 1}, {0, 1}},
-        [MOMENT_PIECES] = {{1, 0}, {1, 0}, {1, 1}, {1, 1}, {0, 1}},
-        [MOMENT_ABANDONABLE] = {{1, 0}, {1, 0}, {1, 1}, {0, 1}, {0, 1}},
-        [MOMENT_JOINED] = {{1, 0}, {0, 1}, {0, 1}, {0, 1}, {0, 1}},
-        [MOMENT_COMPOSED] = {{1, 0}, {1, 0}, {1, 1}, {1, 1}, {1, 1}},
+        [MOMENT_IMMEDIATE] = {{1, 0}, {1, 0}, {1, 0}, {1, 0}, {1, 0}, {0, 1}},
+        [MOMENT_REQUEST] = {{1, 0}, {1, 0}, {1, 0}, {1, 1}, {0, 1}, {0, 1}},
+        [MOMENT_PIECES] = {{1, 0}, {1, 0}, {1, 0}, {1, 1}, {1, 1}, {0, 1}},
+        [MOMENT_ABANDONABLE] = {{1, 0}, {1, 0}, {1, 0}, {1, 1}, {0, 1}, {0, 1}},
+        [MOMENT_JOINED] = {{1, 0}, {1, 0}, {0, 1}, {0, 1}, {0, 1}, {0, 1}},
+        [MOMENT_COMPOSED] = {{1, 0}, {1, 0}, {1, 0}, {1, 1}, {1, 1}, {1, 1}},
     };
     if (now.at == MOMENT_BEFORE && now.way == BY_OPERATION)
         return may_be(false, true);
@@ -310,10 +356,14 @@ static bool result_is_allowed(void)
 static void play(void)
 {
     pl_task_options options = {.size = sizeof options, .name = "actor", .eager = 1}; /* nobody polls before it waits */
+    if (now.at == MOMENT_QUEUED)
+        occupy_workers();
     if (!CHECK_EQ_INT(pl_spawn(&now.actor, act, NULL, &options), PL_OK))
         return;
     come_to_the_moment();
     wait_for_the_end();
+    if (now.at == MOMENT_QUEUED)
+        free_workers();
     now.armed = false;
     pl_callback_cancel(&now.look);
     CHECK(now.reached);
@@ -342,6 +392,8 @@ static const char *reason_against(const moment_row *row, moment at, moment_way w
 {
     if (way == BY_OPERATION && !row->start)
         return "it has no _start";
+    if (at == MOMENT_QUEUED && !row->worker)
+        return "no worker does it";
     return row->never[at];
 }
 

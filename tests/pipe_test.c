@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "allocation.h"
+#include "atomic.h"
 #include "fixture.h"
 #include "folders.h"
 #include "harness.h"
@@ -13,6 +14,7 @@
 #include "pipe_files.h"
 #include "process.h"
 #include "system.h"
+#include "threads.h"
 
 static void look_for_pipes(void)
 {
@@ -798,6 +800,65 @@ TASK_CASE(a_stale_file_is_removed_only_if_asked_for)
     CHECK_EQ_INT(pipe_file_mode(path), -1);
 }
 
+/* Loops in several threads that all want the name of a stale file. */
+enum { RIVALS = 3 };
+
+static struct {
+    const char *path;
+    test_gate start;
+    pl__atomic_i64 tried;
+    pl__atomic_i64 listening;
+} rivalry;
+
+static int64_t listen_as_rival(void *arg)
+{
+    const pl_pipe_listen_options options = {.size = sizeof options, .replace_stale = 1};
+    pl_listener *listener = NULL;
+    int64_t rc = pl_pipe_listen(&listener, rivalry.path, &options);
+    (void)arg;
+    (void)pl__atomic_i64_add(&rivalry.listening, rc == PL_OK);
+    (void)pl__atomic_i64_add(&rivalry.tried, 1);
+    while (pl__atomic_i64_load(&rivalry.tried) < RIVALS) /* nobody leaves before all have come */
+        (void)pl_sleep(PL_US(100));
+    pl_listener_close(listener);
+    return rc;
+}
+
+static void be_rival(void *result)
+{
+    test_gate_wait(&rivalry.start);
+    *(int64_t *)result = pl_run(listen_as_rival, NULL, NULL);
+}
+
+TASK_CASE(a_stale_file_gives_its_name_to_one_of_several)
+{
+    char name[NAME_ROOM];
+    char path[PATH_ROOM];
+    if (skip_without_files())
+        return;
+    make_name(name);
+    snprintf(path, sizeof path, "./%s", name);
+    rivalry.path = path;
+    for (int round = scaled(200); round > 0; round--) {
+        test_thread threads[RIVALS];
+        int64_t results[RIVALS] = {0};
+        REQUIRE(pipe_file_leave_stale(path, false));
+        pl__atomic_i64_store(&rivalry.tried, 0);
+        pl__atomic_i64_store(&rivalry.listening, 0);
+        test_gate_init(&rivalry.start);
+        for (int i = 0; i < RIVALS; i++)
+            REQUIRE(test_thread_start(&threads[i], be_rival, &results[i]));
+        test_gate_open(&rivalry.start);
+        for (int i = 0; i < RIVALS; i++)
+            test_thread_join(&threads[i]);
+        test_gate_destroy(&rivalry.start);
+        for (int i = 0; i < RIVALS; i++)
+            CHECK(results[i] == PL_OK || results[i] == PL_EADDRINUSE);
+        if (!CHECK_EQ_INT(pl__atomic_i64_load(&rivalry.listening), 1) || !CHECK_EQ_INT(pipe_file_mode(path), -1))
+            return;
+    }
+}
+
 TASK_CASE(a_file_that_is_no_socket_is_never_removed)
 {
     const pl_pipe_listen_options options = {.size = sizeof options, .replace_stale = 1};
@@ -1351,6 +1412,7 @@ TASK_CASE(clients_of_a_busy_server_try_again_until_there_is_room)
     pl_stream *late[ROOM_MOST + 1] = {NULL};
     static pl_op ops[CROWD];
     int came_late = 0;
+    int64_t rc = PL_OK;
     int i;
     REQUIRE(listener != NULL);
     memset(ops, 0, sizeof ops);
@@ -1358,8 +1420,9 @@ TASK_CASE(clients_of_a_busy_server_try_again_until_there_is_room)
         CHECK_EQ_INT(pl_pipe_connect_start(&ops[i], &clients[i], name, NULL), PL_OK);
     while (count_connected(ops) < ROOM_LEAST)
         CHECK_EQ_INT(pl_sleep(PL_MS(1)), PL_OK);
-    while (came_late < ROOM_MOST && connect_late(name, &late[came_late]) == PL_OK)
+    while (came_late < ROOM_MOST && (rc = connect_late(name, &late[came_late])) == PL_OK)
         came_late++; /* there was room for one more */
+    CHECK_EQ_INT(rc, PL_ETIMEDOUT);
     CHECK(late[came_late] == NULL);
     CHECK(count_connected(ops) + came_late <= ROOM_MOST);
     for (i = 0; i < CROWD + came_late; i++) {
@@ -1556,6 +1619,7 @@ TEST_SUITE(pipe, TEST_BACKENDS_REAL,
            CASE(a_path_is_taken_as_it_is),
            CASE(a_file_that_is_no_pipe_is_not_connected_to),
            CASE(a_stale_file_is_removed_only_if_asked_for),
+           CASE(a_stale_file_gives_its_name_to_one_of_several),
            CASE(a_file_that_is_no_socket_is_never_removed),
            CASE(a_closed_listener_leaves_a_file_that_is_not_its_own),
            CASE(messages_keep_their_bounds),

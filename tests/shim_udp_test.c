@@ -485,6 +485,22 @@ SHIM_CASE(two_thousand_datagrams_need_few_calls)
     close_pair(&p);
 }
 
+/* On Linux a socket without its peer is without its port too, until it is bound anew: what comes then is lost. */
+SHIM_CASE_ON(ON_LINUX, a_socket_that_had_no_peer_keeps_its_port_all_the_time_while_it_is_connected)
+{
+    pair p;
+    REQUIRE(open_pair(&p));
+    CHECK_EQ_INT(pl_udp_connect(p.a, &p.at_b), PL_OK);
+    CHECK_EQ_INT(shims_udp_disconnects(), 0);
+    CHECK_EQ_INT(pl_udp_connect(p.a, &p.at_a), PL_OK);
+    CHECK_EQ_INT(shims_udp_disconnects(), 1);
+    CHECK_EQ_INT(pl_udp_connect(p.a, NULL), PL_OK);
+    CHECK_EQ_INT(shims_udp_disconnects(), 2);
+    CHECK_EQ_INT(pl_udp_connect(p.a, NULL), PL_OK);
+    CHECK_EQ_INT(shims_udp_disconnects(), 2);
+    close_pair(&p);
+}
+
 /* --- What Windows is asked for ------------------------------------------------------------------------------------ */
 
 SHIM_CASE(only_a_socket_with_a_peer_is_told_what_became_of_its_datagrams)
@@ -584,4 +600,5 @@ TEST_SUITE(shim_udp, TEST_BACKENDS_REAL,
            CASE_ON(ON_WINDOWS, an_error_among_received_ones_is_told_by_the_next_receive),
            CASE_ON(ON_LINUX, two_thousand_datagrams_need_few_calls),
            CASE_ON(ON_WINDOWS, only_a_socket_with_a_peer_is_told_what_became_of_its_datagrams),
-           CASE_ON(ON_WINDOWS, windows_gets_memberships_and_interfaces_in_its_own_form))
+           CASE_ON(ON_WINDOWS, windows_gets_memberships_and_interfaces_in_its_own_form),
+           CASE_ON(ON_LINUX, a_socket_that_had_no_peer_keeps_its_port_all_the_time_while_it_is_connected))

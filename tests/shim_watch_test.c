@@ -10,7 +10,8 @@
 #include "loopback.h"
 #include "shim_watch.h"
 
-#define ROOT "shim_watch_test_folder"
+#define ROOT    "shim_watch_test_folder"
+#define OUTSIDE "shim_watch_test_outside"
 
 static pl_watch *watch;
 static pl_watch_options options;
@@ -23,6 +24,8 @@ static void clean(void)
     path_remove(ROOT "/sub/deep");
     path_remove(ROOT "/sub");
     path_remove(ROOT);
+    path_remove(OUTSIDE "/x");
+    path_remove(OUTSIDE);
 }
 
 #define REPLAY_CASE(name)                                                                                              \
@@ -106,6 +109,19 @@ REPLAY_CASE(long_names_arrive_whole)
     replay_send();
     CHECK(expect(PL_WATCH_CREATED, told, NULL));
     CHECK(expect(PL_WATCH_RENAMED, "a", told));
+    stop();
+}
+
+REPLAY_CASE(a_name_that_is_no_text_is_told_as_listings_have_it)
+{
+    if (!on_backend("iocp")) {
+        skip_case("names are bytes here");
+        return;
+    }
+    REQUIRE(start());
+    replay_record(REPLAY_CREATED, "x%y");
+    replay_send();
+    CHECK(expect(PL_WATCH_CREATED, "x\xed\xa0\x80y", NULL));
     stop();
 }
 
@@ -366,8 +382,23 @@ REPLAY_CASE(folders_that_may_not_be_read_or_are_gone_are_left_out)
     watches_fail(0, 0);
 }
 
+/* Who may write to what is watched does not lead the watch to where he likes. */
+REPLAY_CASE(a_link_that_takes_the_place_of_a_folder_is_not_followed)
+{
+    make_tree();
+    CHECK(folder_make(OUTSIDE));
+    CHECK(folder_make(OUTSIDE "/x"));
+    watches_fail(0, 0);
+    watches_swap(3, ROOT "/sub/deep", "../../" OUTSIDE);
+    CHECK_EQ_INT(pl_watch_open(&watch, ROOT, &options), PL_OK);
+    CHECK_EQ_INT(watches_asked_for(), 3); /* none of "x" */
+    watches_swap(0, NULL, NULL);
+    pl_watch_close(watch);
+}
+
 TEST_SUITE(shim_watch, TEST_BACKENDS_REAL, CASE(several_records_of_one_request_are_told_in_order_wherever_they_lie),
-           CASE(long_names_arrive_whole), CASE(a_rename_whose_names_come_with_different_requests_is_one_event),
+           CASE(long_names_arrive_whole), CASE(a_name_that_is_no_text_is_told_as_listings_have_it),
+           CASE(a_rename_whose_names_come_with_different_requests_is_one_event),
            CASE(half_a_rename_is_a_deletion_or_a_creation),
            CASE(a_loss_is_told_before_what_is_kept_and_the_watch_goes_on),
            CASE(when_the_folder_is_gone_the_watch_has_ended), CASE(pieces_of_one_change_are_one_event),
@@ -378,4 +409,5 @@ TEST_SUITE(shim_watch, TEST_BACKENDS_REAL, CASE(several_records_of_one_request_a
            CASE_ON(ON_WINDOWS, an_abort_that_nobody_asked_for_is_answered_by_asking_again),
            CASE_ON(ON_LINUX, without_watches_left_nothing_is_watched),
            CASE_ON(ON_LINUX, a_new_folder_for_which_no_watch_is_left_ends_the_watch_after_what_was_told),
-           CASE_ON(ON_LINUX, folders_that_may_not_be_read_or_are_gone_are_left_out))
+           CASE_ON(ON_LINUX, folders_that_may_not_be_read_or_are_gone_are_left_out),
+           CASE_ON(ON_LINUX, a_link_that_takes_the_place_of_a_folder_is_not_followed))

@@ -138,6 +138,8 @@ SHIM_OF(int, socket, int family, int type, int protocol)
 
 SHIM_OF(int, connect, int descriptor, const struct sockaddr *address, socklen_t length)
 {
+    if (address->sa_family == AF_UNSPEC)
+        shim_disconnects();
     if (address->sa_family != AF_UNIX)
         return __real_connect(descriptor, address, length);
     switch (next_fault(PIPE_CALL_OPEN)) {

@@ -770,6 +770,26 @@ SIGNAL_CASE(the_handler_of_before_is_called_too_and_put_back)
     return 0;
 }
 
+/* One of our handlers may have been entered when the last watcher goes, and look at what it stands for when the next one
+ * comes. */
+SIGNAL_CASE(the_handler_of_before_is_called_for_each_arrival_while_watchers_come_and_go)
+{
+    sender s = {.rounds = scaled(2000), .made = true};
+    test_thread thread;
+    (void)arg;
+    if (process_interrupt_is_handled() < 0)
+        return CANNOT;
+    process_count_interrupts();
+    CHECK(test_thread_start(&thread, send_many, &s));
+    for (int i = 0; i < s.rounds; i++)
+        pl_signal_close(open_watcher(interrupt, 1));
+    test_thread_join(&thread);
+    CHECK(s.made);
+    process_wait_interrupts(s.rounds);
+    CHECK_EQ_INT(process_interrupts_counted(), s.rounds);
+    return 0;
+}
+
 SIGNAL_CASE(a_handler_that_is_set_over_ours_is_left_in_place)
 {
     pl_signal *watcher;
@@ -879,6 +899,7 @@ TEST_SUITE(signal, TEST_BACKENDS_REAL, CASE(a_waiting_task_is_told), CASE(what_a
            CASE_ON(ON_UNIX, another_function_takes_the_place_of_the_first_and_what_was_not_told),
            CASE(a_function_may_remove_itself), CASE(a_watched_interrupt_does_not_cancel_the_main_task),
            CASE_ON(ON_UNIX, the_handler_of_before_is_called_too_and_put_back),
+           CASE_ON(ON_UNIX, the_handler_of_before_is_called_for_each_arrival_while_watchers_come_and_go),
            CASE_ON(ON_UNIX, a_handler_that_is_set_over_ours_is_left_in_place),
            CASE_ON(ON_UNIX, handlers_that_were_put_over_each_other_are_called_once_each),
            CASE_ON(ON_UNIX, an_ignored_signal_stays_ignored_unless_it_is_asked_for),

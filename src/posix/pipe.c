@@ -17,11 +17,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "../check.h"
@@ -31,6 +33,7 @@
 
 enum {
     EMPTY_MESSAGES_MAX = 64, /* passed over in one call */
+    LOCK_TRIES = 1000,       /* a millisecond apart */
     FOLDER_MAX = sizeof((struct sockaddr_un *)0)->sun_path
 };
 
@@ -327,6 +330,35 @@ static bool is_same_file(const struct stat *a, const struct stat *b)
     return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
+/* A socket that is bound and does not listen yet looks like a stale one, and between a look at one and its removal another
+ * may take its place. So whoever listens at a name has the lock of its folder meanwhile: a descriptor to close. A lock that
+ * somebody keeps, or a folder that has none (-1), keeps nobody from listening. */
+static int lock_folder(const struct sockaddr_un *address)
+{
+    const struct timespec moment = {.tv_nsec = 1000000};
+    char folder[FOLDER_MAX];
+    memcpy(folder, address->sun_path, sizeof folder);
+    char *slash = strrchr(folder, '/');
+    PL__CHECK(slash != NULL);
+    slash[slash == folder] = '\0';
+    int descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    for (int i = 0; descriptor >= 0 && i < LOCK_TRIES; i++) {
+        if (flock(descriptor, LOCK_EX | LOCK_NB) == 0 || (errno != EWOULDBLOCK && errno != EINTR))
+            break;
+        (void)nanosleep(&moment, NULL);
+    }
+    return descriptor;
+}
+
+/* Said, too: a child that is just being made may still have a copy of the descriptor. */
+static void unlock_folder(int descriptor)
+{
+    if (descriptor < 0)
+        return;
+    (void)flock(descriptor, LOCK_UN);
+    (void)close(descriptor);
+}
+
 /* Removes the socket's file at a name that is taken, if nobody answers there. 0, or a negated errno. */
 static int remove_stale(const struct sockaddr_un *address, bool messages)
 {
@@ -361,7 +393,7 @@ static int set_mode_and_listen(int descriptor, const struct sockaddr_un *address
     return 0;
 }
 
-static int listen_at(int descriptor, const struct sockaddr_un *address, const pl__request *request)
+static int listen_alone(int descriptor, const struct sockaddr_un *address, const pl__request *request)
 {
     int rc = bind_once(descriptor, address);
     if (rc == -EADDRINUSE && (request->flags & PL__PIPE_REPLACE)) {
@@ -374,6 +406,14 @@ static int listen_at(int descriptor, const struct sockaddr_un *address, const pl
     rc = set_mode_and_listen(descriptor, address, request);
     if (rc < 0)
         (void)unlink(address->sun_path);
+    return rc;
+}
+
+static int listen_at(int descriptor, const struct sockaddr_un *address, const pl__request *request)
+{
+    int lock = lock_folder(address);
+    int rc = listen_alone(descriptor, address, request);
+    unlock_folder(lock);
     return rc;
 }
 

@@ -157,11 +157,19 @@ static socklen_t address_for(uint8_t family, const pl_address *address, pl__sock
     return pl__address_to_system(&mapped, system);
 }
 
-/* Disconnected first: a socket that was connected would keep the local address that it had for the old peer. */
+static bool has_peer(int descriptor)
+{
+    pl__sockaddr system;
+    socklen_t length = (socklen_t)sizeof system;
+    return getpeername(descriptor, &system.any, &length) == 0;
+}
+
+/* Disconnected first: a socket that was connected would keep the local address that it had for the old peer. Only then, as
+ * it may have no port meanwhile. */
 int pl__udp_connect(int descriptor, uint8_t family, const pl_address *peer)
 {
     pl__sockaddr system;
-    int rc = disconnect(descriptor);
+    int rc = has_peer(descriptor) ? disconnect(descriptor) : 0;
     if (rc < 0 || peer->family == 0)
         return rc;
     socklen_t length = address_for(family, peer, &system);
