@@ -486,7 +486,7 @@ SHIM_CASE(two_thousand_datagrams_need_few_calls)
 }
 
 /* On Linux a socket without its peer is without its port too, until it is bound anew: what comes then is lost. */
-SHIM_CASE_ON(ON_LINUX, a_socket_that_had_no_peer_keeps_its_port_all_the_time_while_it_is_connected)
+SHIM_CASE(a_socket_that_had_no_peer_keeps_its_port_all_the_time_while_it_is_connected)
 {
     pair p;
     REQUIRE(open_pair(&p));
