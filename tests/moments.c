@@ -212,10 +212,11 @@ static struct {
     char paths[WORKERS][4096];
 } occupants;
 
+/* Where a path has to be opened for that, the row may hold that. */
 static bool are_occupied(void *state)
 {
     (void)state;
-    return shims_held(SHIM_PATH) == WORKERS;
+    return shims_held(SHIM_PATH) + shims_held(SHIM_OPEN) == WORKERS;
 }
 
 static void occupy_workers(void)
@@ -362,8 +363,6 @@ static void play(void)
         return;
     come_to_the_moment();
     wait_for_the_end();
-    if (now.at == MOMENT_QUEUED)
-        free_workers();
     now.armed = false;
     pl_callback_cancel(&now.look);
     CHECK(now.reached);
@@ -371,6 +370,8 @@ static void play(void)
         CHECK_STR(pl_error_name(now.result), "a result that this kind allows at this moment");
     if (!now.completed)
         complete();
+    if (now.at == MOMENT_QUEUED)
+        free_workers();
     if (now.row->check)
         now.row->check(now.state, now.result);
     pl_task_unref(now.actor);
