@@ -357,6 +357,41 @@ WATCH_CASE(a_folder_that_is_renamed_takes_what_is_in_it_along)
     pl_watch_close(watch);
 }
 
+/* Two chains of folders, the one of which is put below the other: the system has no paths that long. */
+WATCH_CASE(what_lies_too_deep_to_be_told_is_a_loss)
+{
+    enum { FOLDERS = 13, LONGEST = 200, ROOM = FOLDERS * (LONGEST + 1) + 100 };
+    static char inside[ROOM], outside[ROOM], first[ROOM], part[LONGEST + 2];
+    pl_watch_event event = {0};
+    bool lost = false;
+    int i;
+    memset(part, 'd', sizeof part - 1);
+    part[0] = '/';
+    strcpy(inside, ROOT);
+    strcpy(outside, OUTSIDE);
+    for (i = 0; i < FOLDERS; i++) {
+        make_folder(strcat(inside, part));
+        make_folder(strcat(outside, part));
+    }
+    snprintf(first, sizeof first, OUTSIDE "%s", part);
+    strcat(inside, "/t");
+    REQUIRE(start_recursive());
+    move(first, inside);
+    make(ROOT "/last");
+    while (CHECK(pl_watch_next(watch, &event) > 0) && strcmp(event.name, "last") != 0)
+        lost = lost || event.kind == PL_WATCH_OVERFLOW;
+    CHECK(lost);
+    pl_watch_close(watch);
+    move(inside, first);
+    *strrchr(inside, '/') = '\0';
+    for (i = 0; i < FOLDERS; i++) {
+        path_remove(inside);
+        path_remove(outside);
+        *strrchr(inside, '/') = '\0';
+        *strrchr(outside, '/') = '\0';
+    }
+}
+
 /* Somebody has the old folder open, as a shell that stands in it: the system goes on watching it. */
 static void take_the_name_of_one_in_use(bool replaced)
 {
@@ -897,6 +932,7 @@ TEST_SUITE(watch, TEST_BACKENDS_REAL, CASE(what_happens_to_a_file_is_told_in_ord
            CASE(what_is_in_sub_folders_is_told_with_its_path), CASE(what_is_made_in_new_sub_folders_is_told_once),
            CASE(a_folder_that_is_filled_while_its_watch_is_made_is_told_whole_and_once),
            CASE(a_folder_that_is_renamed_takes_what_is_in_it_along),
+           CASE_ON(ON_LINUX, what_lies_too_deep_to_be_told_is_a_loss),
            CASE(a_folder_named_as_a_removed_one_that_is_in_use_takes_its_content_along),
            CASE(a_folder_that_replaces_one_in_use_takes_its_content_along),
            CASE(a_folder_that_moves_out_is_not_watched_any_more),

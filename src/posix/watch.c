@@ -403,6 +403,8 @@ static int list_folder(pl__changes *self, int watch, pl__news *news)
         if (news && write_path(self, self->path, watch, entry->d_name)) {
             pl__news_tell(news, PL_WATCH_CREATED, self->path, NULL);
             remember(self, watch, entry->d_name, false);
+        } else if (news) {
+            news->lost = true; /* too long for a path */
         }
         if (is_folder(entries, entry))
             error = watch_sub_folder(self, watch, entry->d_name);
