@@ -32,6 +32,7 @@ enum { PL__STDIO_COUNT = 3, PL__INHERITED_MAX = 2 };
 /* One of the child's standard handles, as the system's part has to make it. */
 typedef struct pl__spawn_stdio {
     uint8_t kind; /* enum pl_stdio_kind; a pipe's end or a file stands in `object` */
+    bool append;  /* of a file: output goes behind what is there */
     uintptr_t object;
     const char *path;
 } pl__spawn_stdio;

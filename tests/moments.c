@@ -4,14 +4,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../src/device.h"
 #include "../src/loop.h"
 #include "../src/op.h"
 #include "../src/task.h"
 #include "loopback.h"
 #include "moments_inner.h"
+#include "process.h"
 #include "shims.h"
 
-enum { SUBMITTED_MAX = 32, TURNS = 3 };
+enum { SUBMITTED_MAX = 32, TURNS = 3, WORKERS = 4 /* of a loop, at most */ };
 
 /* The case that is played. */
 static struct {
@@ -95,6 +97,14 @@ static bool is_awaited(const pl__completion *completion)
     return op && completion == &op->completion;
 }
 
+static void look_if_done(void *arg);
+
+static void look(void)
+{
+    if (!now.looking)
+        now.looking = CHECK_EQ_INT(pl_callback_schedule(&now.look, now.loop, look_if_done, NULL), PL_OK);
+}
+
 /* Runs before the waiter, if there is something to wake it: it was scheduled first. */
 static void look_if_done(void *arg)
 {
@@ -102,8 +112,11 @@ static void look_if_done(void *arg)
     now.looking = false;
     if (!now.armed || now.ended)
         return;
-    if (!now.actor->waiting_for || !pl__future_is_done(now.actor->waiting_for))
+    if (!now.actor->waiting_for || !pl__future_is_done(now.actor->waiting_for)) {
+        if (now.row->kind == MOMENT_COMPOSED)
+            look(); /* whichever of its waits is over first */
         return; /* it takes more than this completion */
+    }
     now.armed = false;
     cancel_now();
 }
@@ -114,14 +127,16 @@ static void found_dequeued(void)
         CHECK(now.actor->waiting_for && !pl__future_is_done(now.actor->waiting_for));
         now.armed = false;
         cancel_now();
-    } else if (!now.looking) {
-        now.looking = CHECK_EQ_INT(pl_callback_schedule(&now.look, now.loop, look_if_done, NULL), PL_OK);
+    } else {
+        look();
     }
 }
 
 static void hooked_poll(pl__proactor *proactor, int64_t deadline, pl__list *finished)
 {
     now.real->poll(proactor, deadline, finished);
+    if (now.row->is_polled && now.armed && now.row->is_polled(now.state))
+        found_dequeued();
     PL__LIST_EACH (node, finished) {
         if (now.armed && is_awaited(PL__CONTAINER_OF(node, pl__completion, node)))
             found_dequeued();
@@ -189,6 +204,39 @@ static int64_t act(void *arg)
     return 0;
 }
 
+/* --- The workers -------------------------------------------------------------------------------------------------- */
+
+/* Calls that a shim holds: no worker is free. */
+static struct {
+    pl_op ops[WORKERS];
+    char paths[WORKERS][4096];
+} occupants;
+
+/* Where a path has to be opened for that, the row may hold that. */
+static bool are_occupied(void *state)
+{
+    (void)state;
+    return shims_held(SHIM_PATH) + shims_held(SHIM_OPEN) == WORKERS;
+}
+
+static void occupy_workers(void)
+{
+    int i;
+    memset(&occupants, 0, sizeof occupants);
+    shims_hold(SHIM_PATH);
+    for (i = 0; i < WORKERS; i++)
+        CHECK_EQ_INT(pl_path_real_start(&occupants.ops[i], ".", occupants.paths[i], sizeof occupants.paths[i]), PL_OK);
+    moment_wait_until(are_occupied, NULL);
+}
+
+static void free_workers(void)
+{
+    int i;
+    shims_release(SHIM_PATH);
+    for (i = 0; i < WORKERS; i++)
+        CHECK(pl_op_await(&occupants.ops[i]) > 0);
+}
+
 /* --- The director ------------------------------------------------------------------------------------------------- */
 
 static bool is_pending_or_ended(void *state)
@@ -198,7 +246,7 @@ static bool is_pending_or_ended(void *state)
         return true;
     if (!now.actor->waiting_for)
         return false;
-    if (now.row->is_pending)
+    if (now.row->is_pending && now.at != MOMENT_QUEUED)
         return now.row->is_pending(state);
     op = op_of_call();
     if (now.row->completion)
@@ -212,6 +260,17 @@ static void complete(void)
     now.row->complete(now.state);
 }
 
+/* Its thread; what needs more than one push gets it. */
+static bool device_is_through(pl__device *device)
+{
+    while (!pl__atomic_u32_load(&device->finished)) {
+        if (now.row->repeats)
+            complete();
+        pl__thread_yield();
+    }
+    return true;
+}
+
 static void wait_until_completed(void)
 {
     pl__op *op = op_of_call();
@@ -221,7 +280,9 @@ static void wait_until_completed(void)
     else if (now.row->completion)
         CHECK(moment_system_is_through(
             now.submitted, now.submitted_count < SUBMITTED_MAX ? now.submitted_count : SUBMITTED_MAX, now.row->writes));
-    else if (CHECK(own != NULL) && !pl__kind_is_worker(own->kind))
+    else if (CHECK(own != NULL) && own->handle && own->handle->type == PL__DEVICE)
+        CHECK(device_is_through(pl__device_of(own->handle)));
+    else if (own && !pl__kind_is_worker(own->kind))
         CHECK(moment_system_is_through(&own, 1, now.row->writes));
 }
 
@@ -243,9 +304,12 @@ static void come_to_the_moment(void)
     if (!CHECK(!now.ended))
         return;
     switch (now.at) {
+    case MOMENT_QUEUED:
+        cancel_now();
+        break;
     case MOMENT_PENDING:
         cancel_now();
-        if (now.row->kind == MOMENT_JOINED)
+        if (now.row->kind == MOMENT_JOINED || now.row->joins)
             look_that_it_goes_on();
         break;
     case MOMENT_COMPLETED:
@@ -278,12 +342,12 @@ static bool result_is_allowed(void)
     static const struct {
         bool canceled, truth;
     } allowed[][MOMENT_COUNT] = {
-        [MOMENT_IMMEDIATE] = {{1, 0}, {1, 0}, {1, 0}, {1, 0}, {0, 1}},
-        [MOMENT_REQUEST] = {{1, 0}, {1, 0}, {1, 1}, {0, 1}, {0, 1}},
-        [MOMENT_PIECES] = {{1, 0}, {1, 0}, {1, 1}, {1, 1}, {0, 1}},
-        [MOMENT_ABANDONABLE] = {{1, 0}, {1, 0}, {1, 1}, {0, 1}, {0, 1}},
-        [MOMENT_JOINED] = {{1, 0}, {0, 1}, {0, 1}, {0, 1}, {0, 1}},
-        [MOMENT_COMPOSED] = {{1, 0}, {1, 0}, {1, 1}, {1, 1}, {1, 1}},
+        [MOMENT_IMMEDIATE] = {{1, 0}, {1, 0}, {1, 0}, {1, 0}, {1, 0}, {0, 1}},
+        [MOMENT_REQUEST] = {{1, 0}, {1, 0}, {1, 0}, {1, 1}, {0, 1}, {0, 1}},
+        [MOMENT_PIECES] = {{1, 0}, {1, 0}, {1, 0}, {1, 1}, {1, 1}, {0, 1}},
+        [MOMENT_ABANDONABLE] = {{1, 0}, {1, 0}, {1, 0}, {1, 1}, {0, 1}, {0, 1}},
+        [MOMENT_JOINED] = {{1, 0}, {1, 0}, {0, 1}, {0, 1}, {0, 1}, {0, 1}},
+        [MOMENT_COMPOSED] = {{1, 0}, {1, 0}, {1, 0}, {1, 1}, {1, 1}, {1, 1}},
     };
     if (now.at == MOMENT_BEFORE && now.way == BY_OPERATION)
         return may_be(false, true);
@@ -293,6 +357,8 @@ static bool result_is_allowed(void)
 static void play(void)
 {
     pl_task_options options = {.size = sizeof options, .name = "actor", .eager = 1}; /* nobody polls before it waits */
+    if (now.at == MOMENT_QUEUED)
+        occupy_workers();
     if (!CHECK_EQ_INT(pl_spawn(&now.actor, act, NULL, &options), PL_OK))
         return;
     come_to_the_moment();
@@ -304,6 +370,8 @@ static void play(void)
         CHECK_STR(pl_error_name(now.result), "a result that this kind allows at this moment");
     if (!now.completed)
         complete();
+    if (now.at == MOMENT_QUEUED)
+        free_workers();
     if (now.row->check)
         now.row->check(now.state, now.result);
     pl_task_unref(now.actor);
@@ -325,6 +393,8 @@ static const char *reason_against(const moment_row *row, moment at, moment_way w
 {
     if (way == BY_OPERATION && !row->start)
         return "it has no _start";
+    if (at == MOMENT_QUEUED && !row->worker)
+        return "no worker does it";
     return row->never[at];
 }
 
@@ -342,6 +412,8 @@ void moment_run(test_context *t, const char *name, const moment_row *row, moment
     now.way = way;
     now.state = calloc(1, row->size ? row->size : 1);
     REQUIRE(now.state != NULL);
+    if (row->uses_console && process_uses_console())
+        t_keeps_handles(t, "those of the console");
     shims_begin();
     loopback_run(t, run_body, NULL);
     shims_end();

@@ -163,6 +163,11 @@ bool process_collect_own_child(uint64_t id)
     return false;
 }
 
+bool process_has_children(void)
+{
+    return false;
+}
+
 bool process_ignore_pipe_signal(bool ignore)
 {
     (void)ignore;
@@ -303,6 +308,12 @@ bool process_collect_own_child(uint64_t id)
             return false;
     }
     return WIFEXITED(status) && WEXITSTATUS(status) == 3;
+}
+
+bool process_has_children(void)
+{
+    siginfo_t end;
+    return waitid(P_ALL, 0, &end, WEXITED | WNOHANG | WNOWAIT) == 0;
 }
 
 bool process_ignore_pipe_signal(bool ignore)
@@ -478,6 +489,10 @@ static void act(const char *mode, char **rest)
         (void)fflush(stdout);
         linger();
     } else if (strcmp(mode, "linger") == 0) {
+        linger();
+    } else if (strcmp(mode, "stay") == 0) {
+        (void)printf("%llu\n", (unsigned long long)process_id());
+        (void)fflush(stdout);
         linger();
     } else if (strcmp(mode, "handles") == 0) {
         count_descriptors(rest[0]);

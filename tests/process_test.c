@@ -798,6 +798,91 @@ TASK_CASE(its_handles_may_be_files)
     path_remove("process_test_output");
 }
 
+static int64_t read_all(pl_file *file, char *text, size_t size)
+{
+    int64_t rc = pl_file_read(file, text, size - 1, 0);
+    text[rc > 0 ? rc : 0] = 0;
+    return rc;
+}
+
+/* What it wrote the file of ours has, which is open all the time. */
+TASK_CASE(its_output_may_be_an_open_file)
+{
+    pl_file_options making = {.size = sizeof making, .flags = PL_FILE_READ | PL_FILE_WRITE | PL_FILE_CREATE};
+    pl_process_options options = {.size = sizeof options, .error = {.kind = PL_STDIO_OUTPUT}};
+    command cat = child("cat"), both = child("both");
+    pl_file *file = NULL;
+    char text[64];
+    path_remove("process_test_output");
+    REQUIRE_EQ_INT(pl_file_open(&file, "process_test_output", &making), PL_OK);
+    options.output = (pl_stdio){.kind = PL_STDIO_FILE, .file = file};
+    CHECK_EQ_INT(pl_process_run(both.words, &options, NULL, 0, NULL), 0);
+    CHECK_EQ_INT(read_all(file, text, sizeof text), 11);
+    CHECK_STR(text, "outputerror");
+    CHECK_EQ_INT(pl_process_run(cat.words, &options, "XY", 2, NULL), 0); /* from its beginning */
+    CHECK_EQ_INT(read_all(file, text, sizeof text), 11);
+    CHECK_STR(text, "XYtputerror");
+    CHECK_EQ_INT(pl_file_write(file, "!", 1, 11), PL_OK);
+    CHECK_EQ_INT(read_all(file, text, sizeof text), 12);
+    pl_file_close(file);
+
+    REQUIRE_EQ_INT(pl_file_open_temporary(&file, NULL, NULL), PL_OK);
+    options.output.file = file;
+    CHECK_EQ_INT(pl_process_run(both.words, &options, NULL, 0, NULL), 0);
+    CHECK_EQ_INT(read_all(file, text, sizeof text), 11);
+    CHECK_STR(text, "outputerror");
+    pl_file_close(file);
+    path_remove("process_test_output");
+}
+
+/* In a log that several write to nothing is overwritten. */
+TASK_CASE(output_to_a_file_that_is_appended_to_goes_behind_what_is_there)
+{
+    pl_file_options making = {.size = sizeof making, .flags = PL_FILE_APPEND | PL_FILE_CREATE};
+    pl_process_options options = {.size = sizeof options};
+    command cat = child("cat");
+    pl_file *file = NULL;
+    char text[64];
+    path_remove("process_test_output");
+    REQUIRE_EQ_INT(pl_file_open(&file, "process_test_output", &making), PL_OK);
+    options.output = (pl_stdio){.kind = PL_STDIO_FILE, .file = file};
+    CHECK_EQ_INT(pl_file_append(file, "one ", 4), PL_OK);
+    CHECK_EQ_INT(pl_process_run(cat.words, &options, "two ", 4, NULL), 0);
+    CHECK_EQ_INT(pl_file_append(file, "three ", 6), PL_OK);
+    CHECK_EQ_INT(pl_process_run(cat.words, &options, "four", 4, NULL), 0);
+    CHECK_EQ_INT(read_path("process_test_output", text, sizeof text), 18);
+    CHECK_STR(text, "one two three four");
+    pl_file_close(file);
+    path_remove("process_test_output");
+}
+
+/* A child gets no more of a file than the program has opened it for. */
+TASK_CASE(a_file_that_is_open_for_something_else_is_refused)
+{
+    pl_file_options making = {.size = sizeof making, .flags = PL_FILE_WRITE | PL_FILE_CREATE};
+    pl_process_options options = {.size = sizeof options};
+    command cat = child("cat");
+    pl_file *reading = NULL, *writing = NULL, *folder = NULL;
+    char text[64];
+    REQUIRE(file_make("process_test_input", "kept", 4));
+    REQUIRE_EQ_INT(pl_file_open(&reading, "process_test_input", NULL), PL_OK);
+    REQUIRE_EQ_INT(pl_file_open(&writing, "process_test_output", &making), PL_OK);
+    REQUIRE_EQ_INT(pl_file_open(&folder, ".", NULL), PL_OK);
+    options.output = (pl_stdio){.kind = PL_STDIO_FILE, .file = reading};
+    CHECK_EQ_INT(pl_process_run(cat.words, &options, "lost", 4, NULL), PL_EBADF);
+    CHECK_EQ_INT(read_path("process_test_input", text, sizeof text), 4);
+    CHECK_STR(text, "kept");
+    options.output.file = folder;
+    CHECK_EQ_INT(pl_process_run(cat.words, &options, NULL, 0, NULL), PL_EISDIR);
+    options = (pl_process_options){.size = sizeof options, .input = {.kind = PL_STDIO_FILE, .file = writing}};
+    CHECK_EQ_INT(pl_process_run(cat.words, &options, NULL, 0, NULL), PL_EBADF);
+    pl_file_close(reading);
+    pl_file_close(writing);
+    pl_file_close(folder);
+    path_remove("process_test_input");
+    path_remove("process_test_output");
+}
+
 TASK_CASE(nothing_stays_nothing)
 {
     pl_process_options options = {.size = sizeof options};
@@ -1393,7 +1478,9 @@ TEST_SUITE(process, TEST_BACKENDS_REAL, CASE(the_exit_code_is_told), CASE(a_sign
            CASE(wrong_arguments_are_refused), CASE(a_process_is_of_the_running_loop_and_its_waits_of_a_task),
            CASE(a_cancelled_spawn_did_not_happen_or_gives_the_process),
            CASE(a_spawn_cancelled_before_it_began_starts_nothing), CASE(what_is_written_to_it_comes_back),
-           CASE(a_stream_of_it_may_be_closed_by_the_user), CASE(its_handles_may_be_files), CASE(nothing_stays_nothing),
+           CASE(a_stream_of_it_may_be_closed_by_the_user), CASE(its_handles_may_be_files), CASE(its_output_may_be_an_open_file),
+           CASE(output_to_a_file_that_is_appended_to_goes_behind_what_is_there),
+           CASE(a_file_that_is_open_for_something_else_is_refused), CASE(nothing_stays_nothing),
            CASE(standard_error_may_be_the_same_as_output), CASE(a_child_inherits_its_own_handles_and_nothing_else),
            CASE(children_do_not_keep_each_others_pipes),
            CASE(a_child_begins_with_the_usual_signals_and_in_the_group_asked_for),

@@ -84,6 +84,12 @@ void shims_release(shim kind);
 /* How many wait now. */
 int shims_held(shim kind);
 
+/* The same of a file's reads and writes within it, in whatever way the system does them: on workers, or through its port,
+ * where a request can be cancelled and one waits at a time. */
+void shims_hold_transfers(void);
+void shims_release_transfers(void);
+int shims_held_transfers(void);
+
 /* --- What the last child was made with, on Windows --- */
 
 /* How many handles it was given; -1: any. */

@@ -45,6 +45,11 @@ static struct {
     int tells_hops;
 } settings;
 
+int64_t shims_udp_disconnects(void)
+{
+    return 0;
+}
+
 void shims_udp_begin(void)
 {
     memset(scripts, 0, sizeof scripts);
@@ -136,12 +141,12 @@ static int failed(DWORD error)
     return SOCKET_ERROR;
 }
 
-/* The packet of a request that ended like this. */
-static void post(OVERLAPPED *overlapped, DWORD status, DWORD bytes)
+void shim_post(void *overlapped, uint32_t status, uint32_t bytes)
 {
-    overlapped->Internal = status;
-    overlapped->InternalHigh = bytes;
-    CHECK(PostQueuedCompletionStatus(port, bytes, 0, overlapped));
+    OVERLAPPED *ended = overlapped;
+    ended->Internal = status;
+    ended->InternalHigh = bytes;
+    CHECK(PostQueuedCompletionStatus(port, bytes, 0, ended));
 }
 
 extern int(WINAPI *__real___imp_WSARecvFrom)(SOCKET, LPWSABUF, DWORD, LPDWORD, LPDWORD, SOCKADDR *, LPINT,
@@ -159,7 +164,7 @@ static int receive_cut(SOCKET socket, LPWSABUF buffers, DWORD count, SOCKADDR *f
                  SOCKET_ERROR);
     CHECK_EQ_INT(WSAGetLastError(), WSAEMSGSIZE);
     if (overlapped)
-        post(overlapped, BUFFER_OVERFLOW, room);
+        shim_post(overlapped, BUFFER_OVERFLOW, room);
     return failed(later ? WSA_IO_PENDING : WSAEMSGSIZE);
 }
 
@@ -179,7 +184,7 @@ SHIM_OF(int, WSARecvFrom, SOCKET socket, LPWSABUF buffers, DWORD count, LPDWORD 
                           : failed(WSAEWOULDBLOCK);
     case UDP_REFUSED_LATER:
         CHECK(overlapped != NULL);
-        post(overlapped, PORT_UNREACHABLE, 0);
+        shim_post(overlapped, PORT_UNREACHABLE, 0);
         return failed(WSA_IO_PENDING);
     case UDP_CUT:
     case UDP_CUT_LATER:
@@ -225,10 +230,12 @@ SHIM_OF(WINBOOL, CancelIoEx, HANDLE handle, LPOVERLAPPED overlapped)
     int result;
     if (replay_cancels(handle, overlapped, &result))
         return result;
+    if (shim_file_cancels(overlapped))
+        return TRUE;
     if (!held.overlapped || overlapped != held.overlapped)
         return __real___imp_CancelIoEx(handle, overlapped);
     held.overlapped = NULL;
-    post(overlapped, CANCELLED, 0);
+    shim_post(overlapped, CANCELLED, 0);
     return TRUE;
 }
 
@@ -242,6 +249,6 @@ bool shims_udp_let_go(void)
     CHECK_EQ_INT(__real___imp_WSASendTo(held.socket, &held.buffer, 1, &sent, 0,
                                         held.to_size ? (SOCKADDR *)&held.to : NULL, held.to_size, NULL, NULL),
                  0);
-    post(overlapped, 0, sent);
+    shim_post(overlapped, 0, sent);
     return true;
 }

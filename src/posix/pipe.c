@@ -29,21 +29,13 @@
 #include "../check.h"
 #include "../pipe.h"
 #include "error.h"
+#include "socket.h"
 
 enum {
-    VECTOR_MAX = 64,         /* buffers of one write */
-    TRANSFER_MAX = 1 << 30,  /* bytes of one call; the systems' own limits are just above */
     EMPTY_MESSAGES_MAX = 64, /* passed over in one call */
     LOCK_TRIES = 1000,       /* a millisecond apart */
     FOLDER_MAX = sizeof((struct sockaddr_un *)0)->sun_path
 };
-
-static int64_t or_error(ssize_t count)
-{
-    if (count >= 0)
-        return count;
-    return errno == EWOULDBLOCK ? -EAGAIN : -errno;
-}
 
 static int set_non_blocking(int descriptor)
 {
@@ -72,9 +64,9 @@ int64_t pl__pipe_read(int descriptor, void *data, size_t size)
     if (size == 0)
         return wait_for_input(descriptor);
     do {
-        count = read(descriptor, data, size < TRANSFER_MAX ? size : TRANSFER_MAX);
+        count = read(descriptor, data, size < PL__TRANSFER_MAX ? size : PL__TRANSFER_MAX);
     } while (count < 0 && errno == EINTR);
-    return or_error(count);
+    return pl__count_or_error(count);
 }
 
 /* --- Writing ------------------------------------------------------------------------------------------------------ */
@@ -116,16 +108,8 @@ static void quiet_end(const quiet *q, bool raised)
 
 int64_t pl__pipe_write(int descriptor, const pl_buffer *buffers, size_t count, size_t offset)
 {
-    struct iovec vector[VECTOR_MAX];
-    size_t used = 0, asked = 0;
-    PL__CHECK(count > 0 && offset <= buffers[0].size);
-    for (; used < count && used < VECTOR_MAX && asked < TRANSFER_MAX; used++) {
-        size_t size = buffers[used].size - offset, room = TRANSFER_MAX - asked;
-        vector[used].iov_base = (char *)(uintptr_t)buffers[used].data + offset;
-        vector[used].iov_len = size < room ? size : room;
-        asked += vector[used].iov_len;
-        offset = 0;
-    }
+    struct iovec vector[PL__VECTOR_MAX];
+    size_t asked, used = pl__gather(vector, buffers, count, offset, &asked);
     quiet q;
     ssize_t written;
     quiet_begin(&q);
@@ -133,7 +117,7 @@ int64_t pl__pipe_write(int descriptor, const pl_buffer *buffers, size_t count, s
         written = writev(descriptor, vector, (int)used);
     } while (written < 0 && errno == EINTR);
     quiet_end(&q, written < 0 && errno == EPIPE);
-    return or_error(written);
+    return pl__count_or_error(written);
 }
 
 /* --- Messages ----------------------------------------------------------------------------------------------------- */
@@ -161,7 +145,7 @@ static int64_t peek_message(int descriptor, void *data, size_t size)
     do {
         count = recv(descriptor, data, size, MSG_PEEK | MSG_TRUNC);
     } while (count < 0 && errno == EINTR);
-    return or_error(count);
+    return pl__count_or_error(count);
 }
 
 int64_t pl__pipe_receive_message(int descriptor, void *data, size_t size)
@@ -175,7 +159,7 @@ int64_t pl__pipe_receive_message(int descriptor, void *data, size_t size)
             return -EMSGSIZE;
         ssize_t taken = recv(descriptor, &none, 0, 0); /* all of it goes */
         if (taken < 0)
-            return or_error(taken);
+            return pl__count_or_error(taken);
         if (count > 0 || is_end(descriptor)) /* asked after the empty one was taken */
             return count;
     }
@@ -186,14 +170,14 @@ int64_t pl__pipe_receive_message(int descriptor, void *data, size_t size)
 
 #if defined(__linux__)
 
-static int make_pipe(int ends[2])
+int pl__pipe_ends(int ends[2])
 {
     return pipe2(ends, O_CLOEXEC) < 0 ? -errno : 0;
 }
 
 #else
 
-static int make_pipe(int ends[2])
+int pl__pipe_ends(int ends[2])
 {
     if (pipe(ends) < 0)
         return -errno;
@@ -217,7 +201,7 @@ int pl__pipe_make_pair(pl__request *request)
 {
     bool writes = (request->flags & PL__PIPE_WRITE) != 0;
     int ends[2];
-    int rc = make_pipe(ends);
+    int rc = pl__pipe_ends(ends);
     if (rc < 0)
         return rc;
     rc = set_non_blocking(ends[writes]);

@@ -251,16 +251,18 @@ static int lift(int descriptor, bool is_ours)
 }
 
 /* An open file from its beginning: opened anew where that can be done, as a copy has the position of the first. */
-static int open_again(int file, int which)
+static int open_again(int file, int which, bool append)
 {
 #if defined(__linux__)
     char link[32];
     (void)snprintf(link, sizeof link, "/proc/self/fd/%d", file);
-    int opened = open(link, (which == 0 ? O_RDONLY : O_WRONLY) | O_CLOEXEC | O_NOCTTY);
+    int access = which == 0 ? O_RDONLY : append ? O_WRONLY | O_APPEND : O_WRONLY;
+    int opened = open(link, access | O_CLOEXEC | O_NOCTTY);
     if (opened >= 0)
         return lift(opened, true);
 #else
     PL__UNUSED(which);
+    PL__UNUSED(append);
 #endif
     int copy = lift(file, false);
     if (copy >= 0)
@@ -291,7 +293,7 @@ static int open_source(birth *b, int which)
         made = lift((int)stdio->object, false);
         break;
     case PL_STDIO_FILE:
-        made = open_again((int)stdio->object, which);
+        made = open_again((int)stdio->object, which, stdio->append);
         break;
     default:
         made = open_path(stdio, which);

@@ -532,7 +532,9 @@ static HANDLE open_nothing(int which)
     return open_path(L"NUL", which == 0 ? GENERIC_READ : GENERIC_WRITE, OPEN_EXISTING);
 }
 
-/* FILE_APPEND_DATA alone: each write goes behind what is there. */
+/* Each write goes behind what is there, as nothing else is allowed. */
+#define APPEND_ACCESS (FILE_APPEND_DATA | FILE_READ_ATTRIBUTES | SYNCHRONIZE)
+
 static HANDLE open_file(const pl__spawn_stdio *stdio, int which)
 {
     wide path = {.text = NULL};
@@ -543,7 +545,7 @@ static HANDLE open_file(const pl__spawn_stdio *stdio, int which)
         if (which == 0)
             opened = open_path(path.text, GENERIC_READ, OPEN_EXISTING);
         else if (stdio->kind == PL_STDIO_APPEND)
-            opened = open_path(path.text, FILE_APPEND_DATA | FILE_READ_ATTRIBUTES | SYNCHRONIZE, OPEN_ALWAYS);
+            opened = open_path(path.text, APPEND_ACCESS, OPEN_ALWAYS);
         else
             opened = open_path(path.text, GENERIC_WRITE, CREATE_ALWAYS);
         error = GetLastError();
@@ -554,10 +556,10 @@ static HANDLE open_file(const pl__spawn_stdio *stdio, int which)
 }
 
 /* A file of ours is open for overlapped use, which a child does not expect: so it is opened once more. */
-static HANDLE reopen_file(HANDLE file, int which)
+static HANDLE reopen_file(HANDLE file, int which, bool append)
 {
-    HANDLE opened = ReOpenFile(file, which == 0 ? GENERIC_READ : GENERIC_WRITE,
-                               FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, 0);
+    DWORD access = which == 0 ? GENERIC_READ : append ? APPEND_ACCESS : GENERIC_WRITE;
+    HANDLE opened = ReOpenFile(file, access, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, 0);
     if (opened == INVALID_HANDLE_VALUE)
         return NULL;
     HANDLE copy = duplicate(opened);
@@ -583,7 +585,7 @@ static HANDLE make_standard(const pl__spawn_stdio *stdio, int which, const inher
     case PL_STDIO_NULL:
         return open_nothing(which);
     case PL_STDIO_FILE:
-        return reopen_file((HANDLE)stdio->object, which);
+        return reopen_file((HANDLE)stdio->object, which, stdio->append);
     case PL_STDIO_PIPE:
     case PL_STDIO_HANDLE:
         return duplicate((HANDLE)stdio->object);
