@@ -750,17 +750,18 @@ static int64_t input_take(exchange *x, int64_t result)
     return result;
 }
 
+/* A read that is refused takes nothing, but a write cannot be taken back: so the write comes last. */
 static int exchange_start(exchange *x, const void *data, size_t size)
 {
     int rc = PL_OK;
-    if (x->input && size > 0)
-        rc = pl_write_start(&x->write, x->input, data, size);
-    else if (x->input)
-        (void)pl_stream_shutdown(x->input);
-    if (rc == PL_OK && x->output.stream)
+    if (x->output.stream)
         rc = intake_start(&x->output);
     if (rc == PL_OK && x->error.stream)
         rc = intake_start(&x->error);
+    if (rc == PL_OK && x->input && size > 0)
+        rc = pl_write_start(&x->write, x->input, data, size);
+    else if (rc == PL_OK && x->input)
+        (void)pl_stream_shutdown(x->input);
     return rc;
 }
 

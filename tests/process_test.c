@@ -1056,6 +1056,25 @@ static int64_t communicate(void *arg)
 }
 
 /* It has what the child wrote, and waits for who keeps the pipe. */
+TASK_CASE(a_communicate_that_is_refused_has_written_nothing)
+{
+    pl_process_capture capture = {0};
+    pl_process *process = spawn(child("cat"));
+    pl_op reading = {0};
+    char data[8];
+    if (!process)
+        return;
+    CHECK_EQ_INT(pl_read_start(&reading, pl_process_stderr(process), data, sizeof data), PL_OK);
+    CHECK_EQ_INT(pl_process_communicate(process, "twice?", 6, &capture), PL_EBUSY);
+    CHECK_EQ_INT(pl_stream_bytes_written(pl_process_stdin(process)), 0);
+    CHECK_EQ_INT(pl_op_finish(&reading), PL_ECANCELED);
+    CHECK_EQ_INT(pl_process_communicate(process, "twice?", 6, &capture), 0);
+    if (CHECK(capture.output != NULL))
+        CHECK_STR(capture.output, "twice?");
+    pl_process_capture_free(&capture);
+    pl_process_close(process);
+}
+
 /* A limit that nothing can reach, and one below it that the sums must not pass. */
 TASK_CASE(the_highest_limits_are_none)
 {
@@ -1467,7 +1486,7 @@ TEST_SUITE(process, TEST_BACKENDS_REAL, CASE(the_exit_code_is_told), CASE(a_sign
            CASE(a_child_begins_with_the_usual_signals_and_in_the_group_asked_for),
            CASE(hidden_and_detached_children_work), CASE(megabytes_go_in_and_out_at_once),
            CASE(both_outputs_are_read_at_once), CASE(input_that_nobody_wants_is_no_error),
-           CASE(more_than_the_limit_ends_a_run), CASE(the_highest_limits_are_none),
+           CASE(more_than_the_limit_ends_a_run), CASE(a_communicate_that_is_refused_has_written_nothing), CASE(the_highest_limits_are_none),
            CASE(a_communicate_may_be_cancelled_and_called_again),
            CASE(a_run_that_is_out_of_time_has_killed_its_process), CASE(a_process_is_asked_to_end_or_ended),
            CASE(a_process_gets_signals_by_number), CASE(killing_the_tree_ends_what_it_has_started),
