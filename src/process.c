@@ -580,8 +580,8 @@ static void begin_close(pl_process *process)
         (void)(process->kill_tree ? pl__subprocess_kill_tree(&process->child) : pl__subprocess_kill(&process->child));
     if (process->running)
         close_streams(process, false);
-    if (process->running && process->exit.state == PL__IDLE && !pl__timer_is_running(&process->retry))
-        give_up_child(process); /* it has ended, or nobody would tell */
+    if (process->running && process->exit.state == PL__IDLE)
+        give_up_child(process); /* it has ended, or nobody would tell; nobody asks again either */
     let_go(process);
 }
 
@@ -725,8 +725,8 @@ static int intake_start(intake *in)
     if (grown < 0)
         return grown;
     in->asked = *in->capacity - *in->size - 1;
-    if (in->limit && in->asked > in->limit - *in->size + 1)
-        in->asked = in->limit - *in->size + 1;
+    if (in->limit && in->asked - 1 > in->limit - *in->size)
+        in->asked = in->limit - *in->size + 1; /* one byte too many tells that there is more */
     return pl_read_start(&in->op, in->stream, *in->data + *in->size, in->asked);
 }
 

@@ -57,7 +57,8 @@ typedef struct pl__spawn {
     bool unwatched;         /* Unix: nothing tells its end, who made it asks for it */
     void *prepared;         /* the system's own */
     size_t prepared_size;
-    pl__subprocess child; /* the result */
+    const char *search_path; /* Unix: the PATH of the time of the call, in what was prepared */
+    pl__subprocess child;    /* the result */
 } pl__spawn;
 
 /* Reads what the spawn needs of this process: PL_OK or an error. */

@@ -4,11 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../src/device.h"
 #include "../src/loop.h"
 #include "../src/op.h"
 #include "../src/task.h"
 #include "loopback.h"
 #include "moments_inner.h"
+#include "process.h"
 #include "shims.h"
 
 enum { SUBMITTED_MAX = 32, TURNS = 3, WORKERS = 4 /* of a loop, at most */ };
@@ -133,6 +135,8 @@ static void found_dequeued(void)
 static void hooked_poll(pl__proactor *proactor, int64_t deadline, pl__list *finished)
 {
     now.real->poll(proactor, deadline, finished);
+    if (now.row->is_polled && now.armed && now.row->is_polled(now.state))
+        found_dequeued();
     PL__LIST_EACH (node, finished) {
         if (now.armed && is_awaited(PL__CONTAINER_OF(node, pl__completion, node)))
             found_dequeued();
@@ -264,6 +268,17 @@ static void complete(void)
     now.row->complete(now.state);
 }
 
+/* Its thread; what needs more than one push gets it. */
+static bool device_is_through(pl__device *device)
+{
+    while (!pl__atomic_u32_load(&device->finished)) {
+        if (now.row->repeats)
+            complete();
+        pl__thread_yield();
+    }
+    return true;
+}
+
 static void wait_until_completed(void)
 {
     pl__op *op = op_of_call();
@@ -273,7 +288,9 @@ static void wait_until_completed(void)
     else if (now.row->completion)
         CHECK(moment_system_is_through(
             now.submitted, now.submitted_count < SUBMITTED_MAX ? now.submitted_count : SUBMITTED_MAX, now.row->writes));
-    else if (CHECK(own != NULL) && !pl__kind_is_worker(own->kind))
+    else if (CHECK(own != NULL) && own->handle && own->handle->type == PL__DEVICE)
+        CHECK(device_is_through(pl__device_of(own->handle)));
+    else if (own && !pl__kind_is_worker(own->kind))
         CHECK(moment_system_is_through(&own, 1, now.row->writes));
 }
 
@@ -403,6 +420,8 @@ void moment_run(test_context *t, const char *name, const moment_row *row, moment
     now.way = way;
     now.state = calloc(1, row->size ? row->size : 1);
     REQUIRE(now.state != NULL);
+    if (row->uses_console && process_uses_console())
+        t_keeps_handles(t, "those of the console");
     shims_begin();
     loopback_run(t, run_body, NULL);
     shims_end();

@@ -32,9 +32,9 @@
  *         .complete = ..., .check = ..., .tear_down = ...,
  *     };
  *
- * X(read) in moments_rows.h, and the file in tests/CMakeLists.txt beside its sisters. The suite is in proloop_shim_tests,
- * so that rows can hold a worker's system call by shims_hold: see moments_file.c. One case runs at a time, each in a loop of
- * its own; shims are on while it runs.
+ * X(read) in moments_rows.h, or X_ON(ON_LINUX, read) if there is none elsewhere, and the file in tests/CMakeLists.txt
+ * beside its sisters. The suite is in proloop_shim_tests, so that rows can hold a worker's system call by shims_hold: see
+ * moments_file.c. One case runs at a time, each in a loop of its own; shims are on while it runs.
  */
 #ifndef PROLOOP_TESTS_MOMENTS_H
 #define PROLOOP_TESTS_MOMENTS_H
@@ -109,9 +109,12 @@ typedef struct moment_row {
 
     /* Waits, without suspending, until the system is through with it; false: it never was. NULL: the framework looks
      * itself: at the OVERLAPPED of its completion; on Unix by poll(2) of its handle, for POLLOUT if `writes`, else for
-     * POLLIN. Of a worker's job nobody can tell that from outside, so that its case `completed` is played right after
+     * POLLIN; at what the thread of a device has done. Of a worker's job nobody can tell that from outside, so that its case `completed` is played right after
      * complete. */
     bool (*is_complete)(void *state);
+
+    /* Of what ends by no completion: whether the poll that has just returned brought what will end it. */
+    bool (*is_polled)(void *state);
 
     /* In the director, which may suspend. `result`: what the call gave, one of those that its kind allows. Must prove by
      * CHECKs that nothing was lost: after a PL_ECANCELED what was completed can still be taken (or was never begun), after
@@ -128,6 +131,7 @@ typedef struct moment_row {
     uint8_t completion;
     bool worker; /* does it, so that it can be queued */
     bool writes;
+    bool uses_console; /* on Windows the system keeps handles of it */
     bool joins; /* of another kind than JOINED: what a worker has begun is waited for all the same */
     bool repeats; /* complete may be called again and again, and is needed that often until the operation ends */
 

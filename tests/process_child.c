@@ -122,6 +122,10 @@ static int print_state(void)
     return 0;
 }
 
+static void leave_group(void)
+{
+}
+
 static void end_by_signal(int number)
 {
     (void)number;
@@ -139,6 +143,11 @@ const char *process_child_path(void)
 bool process_ignore_ends_of_children(bool ignore)
 {
     (void)ignore;
+    return false;
+}
+
+bool process_wait_all_taken(void)
+{
     return false;
 }
 
@@ -248,6 +257,12 @@ static int print_state(void)
     return printf("%d %d %d", unusual, getpgrp() == getpid(), getsid(0) == getpid());
 }
 
+/* For the group of the parent. */
+static void leave_group(void)
+{
+    (void)setpgid(0, getpgid(getppid()));
+}
+
 static void end_by_signal(int number)
 {
     (void)kill(getpid(), number);
@@ -265,6 +280,15 @@ bool process_ignore_ends_of_children(bool ignore)
 {
     (void)signal(SIGCHLD, ignore ? SIG_IGN : SIG_DFL);
     return true;
+}
+
+bool process_wait_all_taken(void)
+{
+    while (waitpid(-1, NULL, 0) < 0) {
+        if (errno != EINTR)
+            return errno == ECHILD;
+    }
+    return false;
 }
 
 bool process_start_own_child(uint64_t *id)
@@ -438,6 +462,9 @@ static void act(const char *mode, char **rest)
     } else if (strcmp(mode, "exit") == 0) {
         leave((uint32_t)strtoul(rest[0], NULL, 10));
     } else if (strcmp(mode, "wait") == 0) {
+        wait_for_end_of_input();
+    } else if (strcmp(mode, "leave") == 0) {
+        leave_group();
         wait_for_end_of_input();
     } else if (strcmp(mode, "stubborn") == 0) {
         ignore_termination();

@@ -30,6 +30,7 @@ typedef enum shim {
     SHIM_BEGIN, /* a file's read or write that does not wait: of what is cached, or through the port */
     SHIM_SPAWN, /* those that make a child: fork; CreateProcess, and what puts it into its job */
     SHIM_PIDFD, /* the system's way to wait for a child, where it has one */
+    SHIM_COLLECT, /* the call that tells how a child ended, where that may not be known yet */
     /* Of the look-ups of names, which are SHIM_RESOLVE too, those for one kind of address. */
     SHIM_RESOLVE_BOTH,
     SHIM_RESOLVE_IPV4,

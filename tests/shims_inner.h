@@ -25,6 +25,9 @@ void shim_make_edge(int descriptor);
  * may have become less. */
 bool shim_file_write(void *file, const void *data, unsigned long *size, void *overlapped, int *result);
 
+/* Unix: a socket loses its peer. In shims_udp_posix.c. */
+void shim_disconnects(void);
+
 /* A pipe is made, for a child perhaps: whether that is to fail for want of handles. */
 bool shim_makes_no_pipe(void);
 

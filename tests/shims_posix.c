@@ -37,19 +37,21 @@ bool shim_can(shim kind, shim_fault fault)
     case SHIM_AS_IS:
         return true;
     case SHIM_NO_SPACE:
-    case SHIM_DISK_ERROR:
         return kind == SHIM_WRITE || kind == SHIM_CHANGE || kind == SHIM_READ;
+    case SHIM_DISK_ERROR:
+        return kind == SHIM_STAT || kind == SHIM_WRITE || kind == SHIM_CHANGE || kind == SHIM_READ;
     case SHIM_AT_ONCE:
     case SHIM_ABORTED:
         return false;
     case SHIM_INTERRUPTED:
-        return kind != SHIM_SPAWN && kind != SHIM_PIDFD;
+        return kind != SHIM_SPAWN && kind != SHIM_PIDFD && kind != SHIM_COLLECT;
     case SHIM_SHORT:
         if (kind == SHIM_WRITE || kind == SHIM_READ || kind == SHIM_BEGIN)
             return true;
         return kind == SHIM_RECEIVE || kind == SHIM_SEND || kind == SHIM_SEND_FILE;
     case SHIM_NOT_READY:
-        return kind == SHIM_BEGIN || kind == SHIM_RECEIVE || kind == SHIM_SEND || kind == SHIM_SEND_FILE;
+        return kind == SHIM_BEGIN || kind == SHIM_RECEIVE || kind == SHIM_SEND || kind == SHIM_SEND_FILE ||
+               kind == SHIM_COLLECT;
     case SHIM_NO_HANDLES:
         return kind == SHIM_ACCEPT || kind == SHIM_START || kind == SHIM_PIDFD;
     case SHIM_NO_MEMORY:
@@ -113,7 +115,12 @@ SHIM_OF(int, fstat, int descriptor, struct stat *status)
 
 SHIM_OF(int, fstatat, int folder, const char *path, struct stat *status, int flags)
 {
+    size_t limit = 1;
     shim_called(SHIM_STAT);
+    if (shim_fault_of(SHIM_STAT, &limit) == SHIM_DISK_ERROR) {
+        errno = EIO;
+        return -1;
+    }
     return __real_fstatat(folder, path, status, flags);
 }
 
@@ -454,6 +461,12 @@ long __wrap_syscall(long number, ...)
             return -1;
     }
 #endif
+    if (number == SYS_waitid) {
+        size_t limit = SIZE_MAX;
+        shim_called(SHIM_COLLECT);
+        if (shim_fault_of(SHIM_COLLECT, &limit) == SHIM_NOT_READY)
+            return 0; /* a debugger has it first: nothing is told yet */
+    }
 #if defined(SYS_epoll_pwait2)
     if (number == SYS_epoll_pwait2) {
         shim_called(SHIM_WAIT);

@@ -16,7 +16,7 @@
 
 bool shim_exists(shim kind)
 {
-    return kind != SHIM_SEND_FILE && kind != SHIM_PIDFD; /* TransmitFile does not wait */
+    return kind != SHIM_SEND_FILE && kind != SHIM_PIDFD && kind != SHIM_COLLECT; /* TransmitFile does not wait */
 }
 
 bool shim_can(shim kind, shim_fault fault)
