@@ -42,6 +42,7 @@
 #include <proloop/proloop.h>
 
 #include "harness.h"
+#include "shims.h"
 
 /* X(NAME, name) */
 #define MOMENTS(X)                                                                                                     \
@@ -146,6 +147,9 @@ void moment_run(test_context *t, const char *name, const moment_row *row, moment
 /* The moment and the way of the case that is played. */
 moment moment_now(void);
 moment_way moment_way_now(void);
+
+/* How many calls of that kind occupied the workers: none of the row's. */
+int64_t moment_foreign_calls(shim kind);
 
 /* Lets the loop run until done(state) says so. Director. */
 void moment_wait_until(bool (*done)(void *state), void *state);
