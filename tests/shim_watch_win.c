@@ -71,14 +71,13 @@ static void put_out(ULONG status, DWORD size)
     deliver();
 }
 
-REPLAY_OF(HANDLE, CreateIoCompletionPort, HANDLE file, HANDLE port, ULONG_PTR key, DWORD threads)
+void shim_watch_attach(void *file, void *port, uintptr_t key)
 {
     if (replay.on && port && file != INVALID_HANDLE_VALUE && GetFileType(file) == FILE_TYPE_DISK) {
         replay.folder = file;
         replay.port = port;
         replay.key = key;
     }
-    return __real___imp_CreateIoCompletionPort(file, port, key, threads);
 }
 
 REPLAY_OF(BOOL, ReadDirectoryChangesW, HANDLE folder, LPVOID buffer, DWORD size, BOOL recursive, DWORD filter,
@@ -108,17 +107,18 @@ REPLAY_OF(BOOL, ReadDirectoryChangesW, HANDLE folder, LPVOID buffer, DWORD size,
     return TRUE; /* which says only that it was taken */
 }
 
-REPLAY_OF(BOOL, CancelIoEx, HANDLE file, LPOVERLAPPED overlapped)
+bool shim_watch_cancel(void *file, void *overlapped, int *result)
 {
     if (!replay.on || file != replay.folder)
-        return __real___imp_CancelIoEx(file, overlapped);
-    if (!replay.pending || (overlapped && overlapped != replay.pending)) {
+        return false;
+    *result = replay.pending && (!overlapped || overlapped == replay.pending);
+    if (*result) {
+        replay.queued = 0;
+        put_out(STATUS_OF_CANCEL, 0);
+    } else {
         SetLastError(ERROR_NOT_FOUND);
-        return FALSE;
     }
-    replay.queued = 0;
-    put_out(STATUS_OF_CANCEL, 0);
-    return TRUE;
+    return true;
 }
 
 void replay_begin(const char *folder)

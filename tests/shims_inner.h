@@ -24,6 +24,12 @@ void shim_make_edge(int descriptor);
 /* Windows: WriteFile of a file on a disk, which has its shim with those of pipes. True: *result is its result; else *size
  * may have become less. */
 bool shim_file_write(void *file, const void *data, unsigned long *size, void *overlapped, int *result);
+
+/* Windows: what CreateIoCompletionPort and CancelIoEx, which have their shims with those of datagrams, are to the replay
+ * of a folder's events. True: *result is the result. */
+void shim_watch_attach(void *file, void *port, uintptr_t key);
+bool shim_watch_cancel(void *file, void *overlapped, int *result);
+
 /* A pipe is made, for a child perhaps: whether that is to fail for want of handles. */
 bool shim_makes_no_pipe(void);
 

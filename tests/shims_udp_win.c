@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "harness.h"
+#include "shims_inner.h"
 
 /* A call into a DLL goes by a pointer: the system's one, and the one that stands in for it. */
 #define SHIM_OF(type, name, ...)                                                                                       \
@@ -116,6 +117,7 @@ SHIM_OF(HANDLE, CreateIoCompletionPort, HANDLE file, HANDLE existing, ULONG_PTR 
     HANDLE result = __real___imp_CreateIoCompletionPort(file, existing, key, threads);
     if (!existing)
         port = result;
+    shim_watch_attach(file, existing, key);
     return result;
 }
 
@@ -220,6 +222,9 @@ SHIM_OF(int, WSASendTo, SOCKET socket, LPWSABUF buffers, DWORD count, LPDWORD se
 
 SHIM_OF(WINBOOL, CancelIoEx, HANDLE handle, LPOVERLAPPED overlapped)
 {
+    int result;
+    if (shim_watch_cancel(handle, overlapped, &result))
+        return result;
     if (!held.overlapped || overlapped != held.overlapped)
         return __real___imp_CancelIoEx(handle, overlapped);
     held.overlapped = NULL;
