@@ -95,6 +95,17 @@ static bool is_awaited(const pl__completion *completion)
     return op && completion == &op->completion;
 }
 
+int moment_submitted(void)
+{
+    return now.submitted_count;
+}
+
+bool moment_op_rests(void)
+{
+    const pl__op *op = op_of_call();
+    return op && op->state == PL__OP_PENDING && op->completion.state == PL__IDLE;
+}
+
 /* Runs before the waiter, if there is something to wake it: it was scheduled first. */
 static void look_if_done(void *arg)
 {
@@ -281,6 +292,7 @@ static bool result_is_allowed(void)
         [MOMENT_IMMEDIATE] = {{1, 0}, {1, 0}, {1, 0}, {1, 0}, {0, 1}},
         [MOMENT_REQUEST] = {{1, 0}, {1, 0}, {1, 1}, {0, 1}, {0, 1}},
         [MOMENT_PIECES] = {{1, 0}, {1, 0}, {1, 1}, {1, 1}, {0, 1}},
+        [MOMENT_BEGUN] = {{1, 0}, {0, 1}, {0, 1}, {0, 1}, {0, 1}},
         [MOMENT_ABANDONABLE] = {{1, 0}, {1, 0}, {1, 1}, {0, 1}, {0, 1}},
         [MOMENT_JOINED] = {{1, 0}, {0, 1}, {0, 1}, {0, 1}, {0, 1}},
         [MOMENT_COMPOSED] = {{1, 0}, {1, 0}, {1, 1}, {1, 1}, {1, 1}},

@@ -18,6 +18,8 @@ typedef struct working {
     pl_folder_listing listing;
     uint8_t data[SIZE];
     pl_address addresses[4];
+    size_t total;
+    char name[PL_HOST_NAME_SIZE];
 } working;
 
 static bool is_held(void *state)
@@ -292,5 +294,103 @@ const moment_row moment_row_resolve = {
     .is_pending = is_held,
     .complete = release,
     .check = resolve_check,
+    .tear_down = resolve_tear_down,
+};
+
+/* --- pl_resolve_with --- */
+
+static const pl_resolve_options *resolve_options(working *w)
+{
+    static pl_resolve_options options = {.size = sizeof options, .family = PL_IPV4};
+    options.total = &w->total;
+    options.canonical = w->name;
+    options.canonical_size = sizeof w->name;
+    return &options;
+}
+
+static int resolve_with_start(pl_op *op, void *state)
+{
+    working *w = state;
+    return pl_resolve_with_start(op, "moments.test", 80, resolve_options(w), w->addresses, 4);
+}
+
+static int64_t resolve_with_call(void *state)
+{
+    working *w = state;
+    return pl_resolve_with("moments.test", 80, resolve_options(w), w->addresses, 4);
+}
+
+static void resolve_with_check(void *state, int64_t result)
+{
+    working *w = state;
+    if (result == PL_ECANCELED) {
+        CHECK_EQ_INT(w->total, 0); /* an abandoned call writes nothing */
+        CHECK_STR(w->name, "");
+        CHECK_EQ_INT(w->addresses[0].family, 0);
+        result = resolve_with_call(w);
+    }
+    CHECK_EQ_INT(result, 1);
+    CHECK_EQ_INT(w->total, 1);
+    CHECK(w->name[0] != '\0');
+    CHECK_EQ_INT(w->addresses[0].port, 80);
+}
+
+const moment_row moment_row_resolve_with = {
+    .kind = MOMENT_ABANDONABLE,
+    .size = sizeof(working),
+    .set_up = resolve_set_up,
+    .start = resolve_with_start,
+    .call = resolve_with_call,
+    .is_pending = is_held,
+    .complete = release,
+    .check = resolve_with_check,
+    .tear_down = resolve_tear_down,
+};
+
+/* --- pl_resolve_address --- */
+
+static bool resolve_address_set_up(void *state, moment at)
+{
+    working *w = state;
+    (void)at;
+    CHECK_EQ_INT(pl_address_parse(&w->addresses[0], "192.0.2.1", 1), PL_OK);
+    shims_set_reverse("moments.test");
+    w->held = SHIM_RESOLVE;
+    shims_hold(w->held);
+    return true;
+}
+
+static int resolve_address_start(pl_op *op, void *state)
+{
+    working *w = state;
+    return pl_resolve_address_start(op, &w->addresses[0], w->name, sizeof w->name, PL_RESOLVE_OR_NUMERIC);
+}
+
+static int64_t resolve_address_call(void *state)
+{
+    working *w = state;
+    return pl_resolve_address(&w->addresses[0], w->name, sizeof w->name, PL_RESOLVE_OR_NUMERIC);
+}
+
+static void resolve_address_check(void *state, int64_t result)
+{
+    working *w = state;
+    if (result == PL_ECANCELED) {
+        CHECK_STR(w->name, ""); /* an abandoned call writes nothing, no address in place of a name either */
+        result = resolve_address_call(w);
+    }
+    CHECK_EQ_INT(result, 12);
+    CHECK_STR(w->name, "moments.test");
+}
+
+const moment_row moment_row_resolve_address = {
+    .kind = MOMENT_ABANDONABLE,
+    .size = sizeof(working),
+    .set_up = resolve_address_set_up,
+    .start = resolve_address_start,
+    .call = resolve_address_call,
+    .is_pending = is_held,
+    .complete = release,
+    .check = resolve_address_check,
     .tear_down = resolve_tear_down,
 };
