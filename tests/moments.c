@@ -11,7 +11,7 @@
 #include "moments_inner.h"
 #include "shims.h"
 
-enum { SUBMITTED_MAX = 32, TURNS = 3 };
+enum { SUBMITTED_MAX = 32, TURNS = 3, LOOKS = 3 /* what a call waits for may wait for the operation itself */ };
 
 /* The case that is played. */
 static struct {
@@ -32,6 +32,7 @@ static struct {
     pl_timeout scope;
     pl_callback look;
     bool looking;   /* it is scheduled */
+    int looks;      /* since a completion was found */
     bool armed;     /* the hook waits for its completion */
     bool reached;   /* the moment was there, and the cancel was made */
     bool completed; /* complete was called */
@@ -106,6 +107,14 @@ bool moment_op_rests(void)
     return op && op->state == PL__OP_PENDING && op->completion.state == PL__IDLE;
 }
 
+static void look_if_done(void *arg);
+
+static void look_soon(void)
+{
+    if (!now.looking)
+        now.looking = CHECK_EQ_INT(pl_callback_schedule(&now.look, now.loop, look_if_done, NULL), PL_OK);
+}
+
 /* Runs before the waiter, if there is something to wake it: it was scheduled first. */
 static void look_if_done(void *arg)
 {
@@ -113,10 +122,12 @@ static void look_if_done(void *arg)
     now.looking = false;
     if (!now.armed || now.ended)
         return;
-    if (!now.actor->waiting_for || !pl__future_is_done(now.actor->waiting_for))
-        return; /* it takes more than this completion */
-    now.armed = false;
-    cancel_now();
+    if (now.actor->waiting_for && pl__future_is_done(now.actor->waiting_for)) {
+        now.armed = false;
+        cancel_now();
+    } else if (++now.looks < LOOKS) {
+        look_soon(); /* else it takes more than this completion */
+    }
 }
 
 static void found_dequeued(void)
@@ -125,8 +136,9 @@ static void found_dequeued(void)
         CHECK(now.actor->waiting_for && !pl__future_is_done(now.actor->waiting_for));
         now.armed = false;
         cancel_now();
-    } else if (!now.looking) {
-        now.looking = CHECK_EQ_INT(pl_callback_schedule(&now.look, now.loop, look_if_done, NULL), PL_OK);
+    } else {
+        now.looks = 0;
+        look_soon();
     }
 }
 

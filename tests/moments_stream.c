@@ -530,7 +530,28 @@ const moment_row moment_row_tcp_connect = {
     .tear_down = connect_tear_down,
     .completion = PL__CONNECT,
     .writes = true,
-    .never = {[MOMENT_DONE] = "the call waits for its attempts, not for an operation"},
+};
+
+/* --- pl_tcp_connect_start --- */
+
+/* As a task call that looks first whether it is cancelled. */
+static int64_t connect_and_await(void *state)
+{
+    pl_op op = {0};
+    int checked = moment_now() == MOMENT_BEFORE ? pl_yield() : PL_OK;
+    return checked < 0 ? checked : end_of(connect_start(&op, state), &op);
+}
+
+const moment_row moment_row_tcp_connect_start = {
+    .kind = MOMENT_REQUEST,
+    .size = sizeof(connecting),
+    .set_up = connect_set_up,
+    .start = connect_start,
+    .call = connect_and_await,
+    .complete = answer,
+    .check = connect_check,
+    .tear_down = connect_tear_down,
+    .writes = true,
 };
 
 /* --- pl_tcp_connect, while it resolves a name --- */
@@ -573,15 +594,6 @@ static void answer_names(void *state)
     shims_release(SHIM_RESOLVE);
 }
 
-static void name_check(void *state, int64_t result)
-{
-    connecting *c = state;
-    connect_check(state, result);
-    if (result == PL_ECANCELED)
-        connect_check(state, name_call(c));
-    CHECK(c->stream != NULL);
-}
-
 static void name_tear_down(void *state)
 {
     answer_names(state);
@@ -597,10 +609,9 @@ const moment_row moment_row_tcp_connect_name = {
     .is_pending = all_are_asked,
     .complete = answer_names,
     .is_complete = no_matter, /* the job is a worker's */
-    .check = name_check,
+    .check = connect_check,
     .tear_down = name_tear_down,
     .completion = PL__RESOLVE,
-    .never = {[MOMENT_DONE] = "the call waits for its look-ups and attempts, not for an operation"},
 };
 
 /* --- pl_tcp_connect_any --- */
@@ -661,5 +672,4 @@ const moment_row moment_row_tcp_connect_any = {
     .tear_down = connect_tear_down,
     .completion = PL__CONNECT,
     .writes = true,
-    .never = {[MOMENT_DONE] = "the call waits for its attempts, not for an operation"},
 };
