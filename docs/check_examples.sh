@@ -10,6 +10,8 @@
 # (it is run too, and must exit with 0). A ```c block without such a line is a mistake. Names are used once. Programs for
 # other libraries stand in ```C blocks, which are left alone.
 #
+# Each page stands in both lists of pages, index.md and index.html.
+#
 # The last line is "N examples, N run"; the exit code is 0 if nothing failed.
 #
 # shellcheck disable=SC2086 # $compiler, $libraries are some words
@@ -98,6 +100,12 @@ awk -v work="$work" '
     END { exit bad }
 ' "$root/README.md" "$root"/docs/*.md || failed=1
 touch "$work/names" "$work/runs"
+
+for page in "$root"/docs/*.md; do
+    page=${page##*/}
+    [ "$page" = index.md ] || grep -q "($page)" "$root/docs/index.md" || complain "index.md does not list $page"
+    [ "$page" = index.md ] || grep -q "\"$page\"" "$root/docs/index.html" || complain "index.html does not list $page"
+done
 
 while read -r name; do
     if $compiler $warnings -I"$root/include" -I"$build/include" "$work/$name.c" "$library" $libraries \

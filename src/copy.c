@@ -3,7 +3,7 @@
  * One job goes through its steps, from the loop's thread to a worker and back each time:
  *
  *     BEGIN  opens the source and makes the target -> PIECE, again and again -> END: times, permissions, the final name
- *     UNDO   after a failure or a cancel: closes, and removes what was made
+ *     UNDO   after a failure or a cancel: closes, and removes what was made; left out if BEGIN opened nothing
  *
  * Between two steps nothing of it runs, so that is where a cancel is noticed and progress is told. A step that has not
  * begun is taken back by the pool; the step after that is UNDO in any case.
@@ -174,10 +174,16 @@ static void copy_end(pl__op *op, int64_t result, int32_t system_error)
     pl__op_end(op, result, system_error);
 }
 
-/* After a failure or a cancel. A step that could not be run at all, for want of a worker, is run here: the least evil. */
+/* After a failure or a cancel. What did nothing yet needs no worker, and so waits for none. A step that could not be run at
+ * all, for want of a worker, is run here: the least evil. */
 static void copy_undo(pl__op *op, int64_t result, int32_t system_error)
 {
     copying *copy = op->owner;
+    const pl__job *job = copy->job;
+    if (job->as.file_copy.source_object == PL__NO_OBJECT && !job->as.file_copy.target) {
+        copy_end(op, result, system_error);
+        return;
+    }
     copy->result = result;
     copy->system_error = system_error;
     copy_go(op, COPY_UNDO);

@@ -377,6 +377,11 @@ uintptr_t pl__file_object(const pl_file *file)
     return file->handle.object;
 }
 
+uint32_t pl__file_flags(const pl_file *file)
+{
+    return file->flags;
+}
+
 pl_loop *pl__file_loop(const pl_file *file)
 {
     return file->loop;

@@ -12,6 +12,7 @@
  * disk; PL_EINVAL: it is of another loop. */
 int pl__file_check(const pl_file *file, const pl_loop *loop);
 uintptr_t pl__file_object(const pl_file *file);
+uint32_t pl__file_flags(const pl_file *file); /* enum pl_file_flag */
 pl_loop *pl__file_loop(const pl_file *file);
 
 /* How much of `size` bytes from `offset` on the file had when it was opened, or has got by our writes. */

@@ -280,6 +280,7 @@ static int open_stdio(pl_process *process, const pl_process_options *options)
             process->files[i] = stdio[i]->file;
             pl__file_hold(stdio[i]->file);
             process->spawn->stdio[i].object = pl__file_object(stdio[i]->file);
+            process->spawn->stdio[i].append = (pl__file_flags(stdio[i]->file) & PL_FILE_APPEND) != 0;
         }
     }
     return rc;
@@ -342,6 +343,14 @@ static void spawn_finished(pl__completion *completion)
     pl__op_end(op, pl__op_translate(op, result), completion->system_error);
 }
 
+/* It is opened anew, perhaps by its path, for what the program has it open for. */
+static int check_file(const pl_file *file, int which, const pl_loop *loop)
+{
+    const uint32_t wanted = which == 0 ? PL_FILE_READ : PL_FILE_WRITE | PL_FILE_APPEND;
+    int checked = file ? pl__file_check(file, loop) : PL_EINVAL;
+    return checked == PL_OK && !(pl__file_flags(file) & wanted) ? PL_EBADF : checked;
+}
+
 /* Whether one of the three can be had. `which` is 0 to 2. */
 static int check_stdio(const pl_stdio *stdio, int which, const pl_loop *loop)
 {
@@ -358,7 +367,7 @@ static int check_stdio(const pl_stdio *stdio, int which, const pl_loop *loop)
     case PL_STDIO_APPEND:
         return named && which != 0 ? PL_OK : PL_EINVAL;
     case PL_STDIO_FILE:
-        return stdio->file ? pl__file_check(stdio->file, loop) : PL_EINVAL;
+        return check_file(stdio->file, which, loop);
     case PL_STDIO_OUTPUT:
         return which == 2 ? PL_OK : PL_EINVAL;
     default:
@@ -571,8 +580,8 @@ static void begin_close(pl_process *process)
         (void)(process->kill_tree ? pl__subprocess_kill_tree(&process->child) : pl__subprocess_kill(&process->child));
     if (process->running)
         close_streams(process, false);
-    if (process->running && process->exit.state == PL__IDLE && !pl__timer_is_running(&process->retry))
-        give_up_child(process); /* it has ended, or nobody would tell */
+    if (process->running && process->exit.state == PL__IDLE)
+        give_up_child(process); /* it has ended, or nobody would tell; nobody asks again either */
     let_go(process);
 }
 
@@ -716,8 +725,8 @@ static int intake_start(intake *in)
     if (grown < 0)
         return grown;
     in->asked = *in->capacity - *in->size - 1;
-    if (in->limit && in->asked > in->limit - *in->size + 1)
-        in->asked = in->limit - *in->size + 1;
+    if (in->limit && in->asked - 1 > in->limit - *in->size)
+        in->asked = in->limit - *in->size + 1; /* one byte too many tells that there is more */
     return pl_read_start(&in->op, in->stream, *in->data + *in->size, in->asked);
 }
 

@@ -32,6 +32,7 @@ enum { PL__STDIO_COUNT = 3, PL__INHERITED_MAX = 2 };
 /* One of the child's standard handles, as the system's part has to make it. */
 typedef struct pl__spawn_stdio {
     uint8_t kind; /* enum pl_stdio_kind; a pipe's end or a file stands in `object` */
+    bool append;  /* of a file: output goes behind what is there */
     uintptr_t object;
     const char *path;
 } pl__spawn_stdio;
@@ -56,7 +57,8 @@ typedef struct pl__spawn {
     bool unwatched;         /* Unix: nothing tells its end, who made it asks for it */
     void *prepared;         /* the system's own */
     size_t prepared_size;
-    pl__subprocess child; /* the result */
+    const char *search_path; /* Unix: the PATH of the time of the call, in what was prepared */
+    pl__subprocess child;    /* the result */
 } pl__spawn;
 
 /* Reads what the spawn needs of this process: PL_OK or an error. */

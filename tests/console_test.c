@@ -605,6 +605,27 @@ static void try_to_open(void *arg)
     pl_stream_close(stream);
 }
 
+static int64_t open_on_the_simulation(void *arg)
+{
+    static int (*const opens[])(pl_stream **) = {pl_stdin, pl_stdout, pl_stderr};
+    for (int i = 0; i < 3; i++) {
+        pl_stream *stream = arg;
+        CHECK_EQ_INT(opens[i](&stream), PL_ENOTSUP);
+        CHECK(stream == NULL);
+    }
+    return 0;
+}
+
+TEST_CASE(the_simulation_has_no_standard_streams)
+{
+    const test_context simulated = {.backend = "sim"};
+    fixture f;
+    (void)t;
+    REQUIRE(fixture_open(&f, &simulated));
+    CHECK_EQ_INT(run_task(&f, open_on_the_simulation, &f), 0);
+    fixture_close(&f);
+}
+
 TEST_CASE(without_memory_nothing_is_open)
 {
     for (int i = 0; i < 2; i++) {
@@ -644,4 +665,5 @@ TEST_SUITE(console, TEST_BACKENDS_REAL, CASE(what_there_is_is_read), CASE(a_read
            CASE(a_file_is_written_where_the_process_is_in_it), CASE(what_is_written_to_nothing_is_gone),
            CASE(what_was_queued_goes_out_after_the_close), CASE(standard_output_is_one_too),
            CASE(each_has_one_direction), CASE(a_process_without_one_is_told), CASE(without_a_loop_there_is_no_stream),
+           CASE(the_simulation_has_no_standard_streams),
            CASE(without_memory_nothing_is_open))

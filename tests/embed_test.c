@@ -336,6 +336,44 @@ TEST_CASE(it_is_its_own_again_and_embedded_again)
     host_close(&h);
 }
 
+static int64_t wait_for_bytes(void *arg)
+{
+    pl_socket *pair = arg;
+    char byte;
+    while (foreign_receive(pair[0], &byte, 1) == FOREIGN_BLOCKS)
+        CHECK_EQ_INT(pl_poll_fd(pair[0], PL_POLL_READABLE, NULL), PL_OK);
+    return byte;
+}
+
+/* What has come is kept from one time to the next. */
+TEST_CASE(it_is_embedded_again_and_again_without_an_iteration)
+{
+    host h;
+    pl_socket pair[2];
+    pl_task *task;
+    if (!can_be_embedded(t))
+        return;
+    REQUIRE(host_open(&h, t));
+    REQUIRE(foreign_pair(pair));
+    task = start_task(&h.f, wait_for_bytes, pair);
+    REQUIRE(task != NULL);
+    CHECK_EQ_INT(pl_loop_run_once(h.f.loop, 0), PL_OK);
+    for (int i = 0; i < 30; i++) {
+        for (int j = 0; j < i * 100; j++)
+            pl__thread_yield(); /* each time the relay has come a bit further */
+        CHECK_EQ_INT(pl_loop_unembed(h.f.loop), PL_OK);
+        if (i == 20)
+            CHECK_EQ_INT(foreign_send(pair[1], "x", 1), 1);
+        h.told = false;
+        CHECK_EQ_INT(pl_loop_embed(h.f.loop, wake_host, &h), PL_OK);
+    }
+    CHECK_EQ_INT(host_run(&h, pl_task_future(task)), 'x');
+    pl_task_unref(task);
+    foreign_close(pair[0]);
+    foreign_close(pair[1]);
+    host_close(&h);
+}
+
 /* What the relay had taken by then is the loop's own again. */
 TEST_CASE(nothing_is_lost_by_an_unembed_at_any_moment)
 {
@@ -472,6 +510,7 @@ TEST_SUITE(embed, TEST_BACKENDS_BEST, CASE(streams_flow_in_a_foreign_loop), CASE
            CASE(ready_work_goes_on_without_the_system), CASE(a_cancel_in_an_iteration_is_followed_by_another_one),
            CASE(workers_and_files_reach_it), CASE(what_the_host_begins_itself_is_told),
            CASE(no_post_of_another_thread_is_lost), CASE(an_embedded_loop_does_not_wait),
-           CASE(it_is_its_own_again_and_embedded_again), CASE(nothing_is_lost_by_an_unembed_at_any_moment),
+           CASE(it_is_its_own_again_and_embedded_again), CASE(it_is_embedded_again_and_again_without_an_iteration),
+           CASE(nothing_is_lost_by_an_unembed_at_any_moment),
            CASE(closing_it_ends_what_is_under_way), CASE(embedding_refuses_what_it_cannot_do),
            CASE(it_is_embedded_by_its_own_thread_only), CASE(without_memory_it_is_not_embedded))

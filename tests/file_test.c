@@ -469,6 +469,28 @@ TASK_CASE(what_lies_elsewhere_is_refused)
     end();
 }
 
+/* None of these is there, so who had tried to open it would say that. */
+TASK_CASE(devices_and_pipes_are_refused_before_they_are_opened)
+{
+    static const char *const names[] = {"\\\\.\\pipe\\proloop-none",
+                                        "\\\\?\\pipe\\proloop-none",
+                                        "//?/pipe/proloop-none",
+                                        "\\\\?\\GLOBALROOT\\Device\\NamedPipe\\proloop-none",
+                                        "\\\\?\\proloop-none",
+                                        "\\\\localhost\\pipe\\proloop-none",
+                                        "\\\\?\\UNC\\localhost\\PIPE\\proloop-none"};
+    size_t i;
+    if (!on_backend("iocp")) {
+        skip_case("names that are devices everywhere are Windows' own");
+        return;
+    }
+    REQUIRE(begin());
+    make_folder(ROOT "/in");
+    for (i = 0; i < sizeof names / sizeof names[0]; i++)
+        CHECK_EQ_INT(open_beneath(ROOT "/in", names[i]), PL_EACCES);
+    end();
+}
+
 TASK_CASE(a_link_out_of_the_folder_is_refused)
 {
     bool linked;
@@ -734,6 +756,7 @@ TEST_SUITE(file, TEST_BACKENDS_REAL,
            CASE(started_calls_give_the_same),
            CASE(what_lies_beneath_the_folder_is_opened),
            CASE(what_lies_elsewhere_is_refused),
+           CASE(devices_and_pipes_are_refused_before_they_are_opened),
            CASE(a_link_out_of_the_folder_is_refused),
            CASE(a_listing_is_sorted_by_the_bytes_of_the_names),
            CASE(an_empty_folder_has_no_entries),

@@ -394,6 +394,32 @@ TASK_CASE(times_are_set_and_kept)
     end();
 }
 
+TASK_CASE(times_at_the_end_of_the_range_do_not_wrap)
+{
+    const int64_t second = 1000000000;
+    pl_file *file = NULL;
+    pl_file_info info = {0};
+    int64_t rc;
+    REQUIRE(begin());
+    CHECK(file_make(NAME, "hello", 5));
+    CHECK_EQ_INT(open_with(&file, NAME, PL_FILE_WRITE), PL_OK);
+    CHECK_EQ_INT(pl_file_set_times(file, PL_TIME_KEEP, 1234567890 * second), PL_OK);
+    rc = pl_file_set_times(file, PL_TIME_KEEP, INT64_MIN + 1);
+    CHECK_EQ_INT(pl_file_look(file, &info), PL_OK);
+    CHECK(rc == PL_OK ? info.modified < 0 : rc == PL_EINVAL && info.modified == 1234567890 * second);
+    rc = pl_file_set_times(file, PL_TIME_KEEP, INT64_MAX);
+    CHECK_EQ_INT(pl_file_look(file, &info), PL_OK);
+    CHECK(rc < 0 || info.modified > 1234567890 * second);
+    pl_file_close(file);
+    if (file_set_changed(NAME, INT64_C(13569465600))) { /* the year 2400, which 64 bits of nanoseconds do not reach */
+        CHECK_EQ_INT(pl_file_stat(NAME, &info), PL_OK);
+        CHECK_EQ_INT(info.modified, INT64_MAX);
+    } else {
+        skip_case("this file system has no such times");
+    }
+    end();
+}
+
 /* --- Temporary files --- */
 
 TASK_CASE(a_temporary_file_is_there_while_it_is_open)
@@ -608,6 +634,7 @@ TEST_SUITE(file_write, TEST_BACKENDS_REAL,
            CASE(what_was_written_can_be_sent),
            CASE(an_open_file_is_looked_at_as_it_is_now),
            CASE(times_are_set_and_kept),
+           CASE(times_at_the_end_of_the_range_do_not_wrap),
            CASE(a_temporary_file_is_there_while_it_is_open),
            CASE(a_temporary_file_with_a_name_stays),
            CASE(a_write_cancelled_at_any_moment_tells_how_far_it_came),

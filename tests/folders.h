@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -20,6 +21,9 @@ bool pipe_make(const char *path);
 
 /** Renames or moves a file or folder; what is at `to` already is replaced, if it is a file. */
 bool path_rename(const char *from, const char *to);
+
+/** Sets when it was changed, in seconds since 1970. False: its file system has no such time. */
+bool file_set_changed(const char *path, int64_t seconds);
 
 /** Removes a file, link, pipe or empty folder, and waits until it is gone. What is not there is fine. */
 void path_remove(const char *path);

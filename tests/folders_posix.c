@@ -1,5 +1,6 @@
 #include "folders.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -33,6 +34,13 @@ bool pipe_make(const char *path)
 bool path_rename(const char *from, const char *to)
 {
     return rename(from, to) == 0;
+}
+
+bool file_set_changed(const char *path, int64_t seconds)
+{
+    const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = (time_t)seconds}};
+    struct stat status;
+    return utimensat(AT_FDCWD, path, times, 0) == 0 && stat(path, &status) == 0 && status.st_mtime == (time_t)seconds;
 }
 
 void path_remove(const char *path)

@@ -77,6 +77,22 @@ bool path_rename(const char *from, const char *to)
     return widen(from, wide_from) && widen(to, wide_to) && MoveFileExW(wide_from, wide_to, MOVEFILE_REPLACE_EXISTING);
 }
 
+bool file_set_changed(const char *path, int64_t seconds)
+{
+    wchar_t wide[PATH_SPACE];
+    uint64_t ticks = (uint64_t)(seconds + 11644473600) * 10000000;
+    FILETIME time = {(DWORD)ticks, (DWORD)(ticks >> 32)};
+    HANDLE file;
+    bool good;
+    if (!widen(path, wide))
+        return false;
+    file = CreateFileW(wide, FILE_WRITE_ATTRIBUTES, 0, NULL, OPEN_EXISTING, FILE_ATTRIBUTE_NORMAL, NULL);
+    if (file == INVALID_HANDLE_VALUE)
+        return false;
+    good = SetFileTime(file, NULL, NULL, &time);
+    return CloseHandle(file) && good;
+}
+
 /* A file that is removed while something has it open, a worker that is about to close it or a scanner, stays until that
  * closes it, and so does the folder it is in: its end is waited for. */
 void path_remove(const char *path)

@@ -140,11 +140,19 @@ class case_of_c : public testing::Test
     std::int64_t held_before_ = 0;
 };
 
+/* Whether a list, separated by spaces, has this name; a NULL list has every one. */
+bool lists(const char *list, const std::string &name)
+{
+    return list == nullptr || (" " + std::string(list) + " ").find(" " + name + " ") != std::string::npos;
+}
+
 void register_suite(const test_suite &suite, const char *backend)
 {
     const std::string name = backend == nullptr ? suite.name : std::string(suite.name) + "/" + backend;
     for (std::size_t i = 0; i < suite.count; i++) {
         const test_case &body = suite.cases[i];
+        if (backend != nullptr && !lists(body.backends, backend))
+            continue;
         testing::RegisterTest(
             name.c_str(), body.name, nullptr, nullptr, suite.file, body.line,
             [&body, backend, name]() -> case_of_c * { return new case_of_c(body, backend, name + "." + body.name); });
@@ -154,8 +162,7 @@ void register_suite(const test_suite &suite, const char *backend)
 /* PROLOOP_TEST_BACKENDS names, separated by spaces, the real backends that are tested; unset: all. */
 bool is_wanted(const std::string &backend)
 {
-    const char *text = std::getenv("PROLOOP_TEST_BACKENDS");
-    return text == nullptr || (" " + std::string(text) + " ").find(" " + backend + " ") != std::string::npos;
+    return lists(std::getenv("PROLOOP_TEST_BACKENDS"), backend);
 }
 
 void register_all()

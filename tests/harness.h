@@ -10,7 +10,8 @@
  *     TEST_SUITE(timer, TEST_BACKENDS_ALL, CASE(a_timer_is_never_early))
  *
  * in timer_test.c, and X(timer) in suites.h. A case runs once per backend of its suite, named like
- * "timer/epoll.a_timer_is_never_early".
+ * "timer/epoll.a_timer_is_never_early". What concerns some backends only is CASE_ON("epoll", a_timer_...): elsewhere there is
+ * no such case, rather than one that is left out.
  *
  * CHECK... records a failure and goes on; its value is 1 if it held, else 0. REQUIRE... returns from the function
  * it stands in, which must be void; REQUIRE..._OR does what you say instead (`return -1`, `goto out`). All of
@@ -39,6 +40,7 @@ typedef struct test_case {
     const char *name;
     void (*run)(test_context *t);
     int line;
+    const char *backends; /* of its suite's only these, separated by spaces; NULL: all */
 } test_case;
 
 typedef enum test_backends {
@@ -61,8 +63,14 @@ typedef struct test_suite {
     static void name(test_context *t)
 
 /* clang-format off */
-#define CASE(name) {#name, name, name##_line}
+#define CASE(name) {#name, name, name##_line, NULL}
+#define CASE_ON(backends, name) {#name, name, name##_line, backends}
 /* clang-format on */
+
+/* Backends of a kind of system, for CASE_ON. */
+#define ON_WINDOWS "iocp"
+#define ON_UNIX    "epoll kqueue poll select"
+#define ON_LINUX   "epoll poll select"
 
 #define TEST_SUITE(noun, backends, ...)                                                                                \
     static const test_case noun##_cases[] = {__VA_ARGS__};                                                             \

@@ -4,14 +4,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../src/device.h"
 #include "../src/loop.h"
 #include "../src/op.h"
 #include "../src/task.h"
 #include "loopback.h"
 #include "moments_inner.h"
+#include "process.h"
 #include "shims.h"
 
-enum { SUBMITTED_MAX = 32, TURNS = 3, LOOKS = 3 /* what a call waits for may wait for the operation itself */ };
+enum { SUBMITTED_MAX = 32, TURNS = 3, WORKERS = 4 /* of a loop, at most */ };
 
 /* The case that is played. */
 static struct {
@@ -32,7 +34,6 @@ static struct {
     pl_timeout scope;
     pl_callback look;
     bool looking;   /* it is scheduled */
-    int looks;      /* since a completion was found */
     bool armed;     /* the hook waits for its completion */
     bool reached;   /* the moment was there, and the cancel was made */
     bool completed; /* complete was called */
@@ -109,7 +110,7 @@ bool moment_op_rests(void)
 
 static void look_if_done(void *arg);
 
-static void look_soon(void)
+static void look(void)
 {
     if (!now.looking)
         now.looking = CHECK_EQ_INT(pl_callback_schedule(&now.look, now.loop, look_if_done, NULL), PL_OK);
@@ -122,12 +123,13 @@ static void look_if_done(void *arg)
     now.looking = false;
     if (!now.armed || now.ended)
         return;
-    if (now.actor->waiting_for && pl__future_is_done(now.actor->waiting_for)) {
-        now.armed = false;
-        cancel_now();
-    } else if (++now.looks < LOOKS) {
-        look_soon(); /* else it takes more than this completion */
+    if (!now.actor->waiting_for || !pl__future_is_done(now.actor->waiting_for)) {
+        if (now.row->kind == MOMENT_COMPOSED)
+            look(); /* whichever of its waits is over first */
+        return; /* it takes more than this completion */
     }
+    now.armed = false;
+    cancel_now();
 }
 
 static void found_dequeued(void)
@@ -137,14 +139,15 @@ static void found_dequeued(void)
         now.armed = false;
         cancel_now();
     } else {
-        now.looks = 0;
-        look_soon();
+        look();
     }
 }
 
 static void hooked_poll(pl__proactor *proactor, int64_t deadline, pl__list *finished)
 {
     now.real->poll(proactor, deadline, finished);
+    if (now.row->is_polled && now.armed && now.row->is_polled(now.state))
+        found_dequeued();
     PL__LIST_EACH (node, finished) {
         if (now.armed && is_awaited(PL__CONTAINER_OF(node, pl__completion, node)))
             found_dequeued();
@@ -212,6 +215,39 @@ static int64_t act(void *arg)
     return 0;
 }
 
+/* --- The workers -------------------------------------------------------------------------------------------------- */
+
+/* Calls that a shim holds: no worker is free. */
+static struct {
+    pl_op ops[WORKERS];
+    char paths[WORKERS][4096];
+} occupants;
+
+/* Where a path has to be opened for that, the row may hold that. */
+static bool are_occupied(void *state)
+{
+    (void)state;
+    return shims_held(SHIM_PATH) + shims_held(SHIM_OPEN) == WORKERS;
+}
+
+static void occupy_workers(void)
+{
+    int i;
+    memset(&occupants, 0, sizeof occupants);
+    shims_hold(SHIM_PATH);
+    for (i = 0; i < WORKERS; i++)
+        CHECK_EQ_INT(pl_path_real_start(&occupants.ops[i], ".", occupants.paths[i], sizeof occupants.paths[i]), PL_OK);
+    moment_wait_until(are_occupied, NULL);
+}
+
+static void free_workers(void)
+{
+    int i;
+    shims_release(SHIM_PATH);
+    for (i = 0; i < WORKERS; i++)
+        CHECK(pl_op_await(&occupants.ops[i]) > 0);
+}
+
 /* --- The director ------------------------------------------------------------------------------------------------- */
 
 static bool is_pending_or_ended(void *state)
@@ -221,7 +257,7 @@ static bool is_pending_or_ended(void *state)
         return true;
     if (!now.actor->waiting_for)
         return false;
-    if (now.row->is_pending)
+    if (now.row->is_pending && now.at != MOMENT_QUEUED)
         return now.row->is_pending(state);
     op = op_of_call();
     if (now.row->completion)
@@ -235,6 +271,17 @@ static void complete(void)
     now.row->complete(now.state);
 }
 
+/* Its thread; what needs more than one push gets it. */
+static bool device_is_through(pl__device *device)
+{
+    while (!pl__atomic_u32_load(&device->finished)) {
+        if (now.row->repeats)
+            complete();
+        pl__thread_yield();
+    }
+    return true;
+}
+
 static void wait_until_completed(void)
 {
     pl__op *op = op_of_call();
@@ -244,7 +291,9 @@ static void wait_until_completed(void)
     else if (now.row->completion)
         CHECK(moment_system_is_through(
             now.submitted, now.submitted_count < SUBMITTED_MAX ? now.submitted_count : SUBMITTED_MAX, now.row->writes));
-    else if (CHECK(own != NULL) && !pl__kind_is_worker(own->kind))
+    else if (CHECK(own != NULL) && own->handle && own->handle->type == PL__DEVICE)
+        CHECK(device_is_through(pl__device_of(own->handle)));
+    else if (own && !pl__kind_is_worker(own->kind))
         CHECK(moment_system_is_through(&own, 1, now.row->writes));
 }
 
@@ -266,9 +315,12 @@ static void come_to_the_moment(void)
     if (!CHECK(!now.ended))
         return;
     switch (now.at) {
+    case MOMENT_QUEUED:
+        cancel_now();
+        break;
     case MOMENT_PENDING:
         cancel_now();
-        if (now.row->kind == MOMENT_JOINED)
+        if (now.row->kind == MOMENT_JOINED || now.row->joins)
             look_that_it_goes_on();
         break;
     case MOMENT_COMPLETED:
@@ -301,13 +353,13 @@ static bool result_is_allowed(void)
     static const struct {
         bool canceled, truth;
     } allowed[][MOMENT_COUNT] = {
-        [MOMENT_IMMEDIATE] = {{1, 0}, {1, 0}, {1, 0}, {1, 0}, {0, 1}},
-        [MOMENT_REQUEST] = {{1, 0}, {1, 0}, {1, 1}, {0, 1}, {0, 1}},
-        [MOMENT_PIECES] = {{1, 0}, {1, 0}, {1, 1}, {1, 1}, {0, 1}},
-        [MOMENT_BEGUN] = {{1, 0}, {0, 1}, {0, 1}, {0, 1}, {0, 1}},
-        [MOMENT_ABANDONABLE] = {{1, 0}, {1, 0}, {1, 1}, {0, 1}, {0, 1}},
-        [MOMENT_JOINED] = {{1, 0}, {0, 1}, {0, 1}, {0, 1}, {0, 1}},
-        [MOMENT_COMPOSED] = {{1, 0}, {1, 0}, {1, 1}, {1, 1}, {1, 1}},
+        [MOMENT_IMMEDIATE] = {{1, 0}, {1, 0}, {1, 0}, {1, 0}, {1, 0}, {0, 1}},
+        [MOMENT_REQUEST] = {{1, 0}, {1, 0}, {1, 0}, {1, 1}, {0, 1}, {0, 1}},
+        [MOMENT_PIECES] = {{1, 0}, {1, 0}, {1, 0}, {1, 1}, {1, 1}, {0, 1}},
+        [MOMENT_BEGUN] = {{1, 0}, {1, 0}, {0, 1}, {0, 1}, {0, 1}, {0, 1}},
+        [MOMENT_ABANDONABLE] = {{1, 0}, {1, 0}, {1, 0}, {1, 1}, {0, 1}, {0, 1}},
+        [MOMENT_JOINED] = {{1, 0}, {1, 0}, {0, 1}, {0, 1}, {0, 1}, {0, 1}},
+        [MOMENT_COMPOSED] = {{1, 0}, {1, 0}, {1, 0}, {1, 1}, {1, 1}, {1, 1}},
     };
     if (now.at == MOMENT_BEFORE && now.way == BY_OPERATION)
         return may_be(false, true);
@@ -317,6 +369,8 @@ static bool result_is_allowed(void)
 static void play(void)
 {
     pl_task_options options = {.size = sizeof options, .name = "actor", .eager = 1}; /* nobody polls before it waits */
+    if (now.at == MOMENT_QUEUED)
+        occupy_workers();
     if (!CHECK_EQ_INT(pl_spawn(&now.actor, act, NULL, &options), PL_OK))
         return;
     come_to_the_moment();
@@ -328,6 +382,8 @@ static void play(void)
         CHECK_STR(pl_error_name(now.result), "a result that this kind allows at this moment");
     if (!now.completed)
         complete();
+    if (now.at == MOMENT_QUEUED)
+        free_workers();
     if (now.row->check)
         now.row->check(now.state, now.result);
     pl_task_unref(now.actor);
@@ -349,6 +405,8 @@ static const char *reason_against(const moment_row *row, moment at, moment_way w
 {
     if (way == BY_OPERATION && !row->start)
         return "it has no _start";
+    if (at == MOMENT_QUEUED && !row->worker)
+        return "no worker does it";
     return row->never[at];
 }
 
@@ -366,6 +424,8 @@ void moment_run(test_context *t, const char *name, const moment_row *row, moment
     now.way = way;
     now.state = calloc(1, row->size ? row->size : 1);
     REQUIRE(now.state != NULL);
+    if (row->uses_console && process_uses_console())
+        t_keeps_handles(t, "those of the console");
     shims_begin();
     loopback_run(t, run_body, NULL);
     shims_end();

@@ -1,6 +1,7 @@
 /* Moments: each operation is cancelled at each state it can be in, in each way there is.
  *
  *     before    not started: the task was cancelled, or the scope had run out, before the call
+ *     queued    a worker is to do it, and none is free
  *     pending   the system has it and is not through
  *     completed the system is through, and nobody has polled yet
  *     dequeued  the proactor has its end, and the loop has not delivered it to the operation yet
@@ -31,9 +32,9 @@
  *         .complete = ..., .check = ..., .tear_down = ...,
  *     };
  *
- * X(read) in moments_rows.h, and the file in tests/CMakeLists.txt beside its sisters. The suite is in proloop_shim_tests,
- * so that rows can hold a worker's system call by shims_hold: see moments_file.c. One case runs at a time, each in a loop of
- * its own; shims are on while it runs.
+ * X(read) in moments_rows.h, or X_ON(ON_LINUX, read) if there is none elsewhere, and the file in tests/CMakeLists.txt
+ * beside its sisters. The suite is in proloop_shim_tests, so that rows can hold a worker's system call by shims_hold: see
+ * moments_file.c. One case runs at a time, each in a loop of its own; shims are on while it runs.
  */
 #ifndef PROLOOP_TESTS_MOMENTS_H
 #define PROLOOP_TESTS_MOMENTS_H
@@ -45,6 +46,7 @@
 /* X(NAME, name) */
 #define MOMENTS(X)                                                                                                     \
     X(BEFORE, before)                                                                                                  \
+    X(QUEUED, queued)                                                                                                  \
     X(PENDING, pending)                                                                                                \
     X(COMPLETED, completed)                                                                                            \
     X(DEQUEUED, dequeued)                                                                                              \
@@ -61,14 +63,14 @@ typedef enum moment_way { BY_OPERATION, BY_TASK, BY_TIMEOUT } moment_way;
 
 /* What a cancel means, as in docs/cancellation.md. "Canceled" is PL_ECANCELED, "true" any result >= 0.
  *
- *                          before (task, scope)  pending    completed  dequeued   done
- *     IMMEDIATE            canceled              canceled   canceled   canceled   true
- *     REQUEST              canceled              canceled   either     true       true
- *     PIECES               canceled              canceled   either     either     true
- *     BEGUN                canceled              true       true       true       true
- *     ABANDONABLE          canceled              canceled   either     true       true
- *     JOINED               canceled              true       true       true       true
- *     COMPOSED             canceled              canceled   either     either     either
+ *                          before (task, scope)  queued    pending    completed  dequeued   done
+ *     IMMEDIATE            canceled              -         canceled   canceled   canceled   true
+ *     REQUEST              canceled              -         canceled   either     true       true
+ *     PIECES               canceled              canceled  canceled   either     either     true
+ *     BEGUN                canceled              -         true       true       true       true
+ *     ABANDONABLE          canceled              canceled  canceled   either     true       true
+ *     JOINED               canceled              canceled  true       true       true       true
+ *     COMPOSED             canceled              canceled  canceled   either     either     either
  *
  * PIECES: of many completions, the first of which is not the last; BEGUN: a request of which something is done before it
  * waits, and that then ends with how much; COMPOSED: a call that is more than one operation, and
@@ -109,9 +111,12 @@ typedef struct moment_row {
 
     /* Waits, without suspending, until the system is through with it; false: it never was. NULL: the framework looks
      * itself: at the OVERLAPPED of its completion; on Unix by poll(2) of its handle, for POLLOUT if `writes`, else for
-     * POLLIN. Of a worker's job nobody can tell that from outside, so that its case `completed` is played right after
+     * POLLIN; at what the thread of a device has done. Of a worker's job nobody can tell that from outside, so that its case `completed` is played right after
      * complete. */
     bool (*is_complete)(void *state);
+
+    /* Of what ends by no completion: whether the poll that has just returned brought what will end it. */
+    bool (*is_polled)(void *state);
 
     /* In the director, which may suspend. `result`: what the call gave, one of those that its kind allows. Must prove by
      * CHECKs that nothing was lost: after a PL_ECANCELED what was completed can still be taken (or was never begun), after
@@ -126,7 +131,10 @@ typedef struct moment_row {
 
     /* PL__ACCEPT...: the kind of completion whose end ends it, if that is not the completion of its own pl_op. */
     uint8_t completion;
+    bool worker; /* does it, so that it can be queued */
     bool writes;
+    bool uses_console; /* on Windows the system keeps handles of it */
+    bool joins; /* of another kind than JOINED: what a worker has begun is waited for all the same */
     bool repeats; /* complete may be called again and again, and is needed that often until the operation ends */
 
     /* Why there is no such state of this operation: printed, and the case passes without being played. */

@@ -1,249 +1,338 @@
-/* Moments of files and names: jobs of a worker, whose system call a shim holds until the case completes it. */
-#include <string.h>
+/* Moments of opening, looking, reading and names: a worker's system call, which a shim holds until the case completes it. */
+#include "moments_files.h"
 
-#include "folders.h"
-#include "loopback.h"
-#include "moments.h"
-#include "shims.h"
+/* --- pl_file_open ------------------------------------------------------------------------------------------------- */
 
-#define ROOT "moments_file_folder"
-
-enum { SIZE = 5000 };
-
-typedef struct working {
-    shim held; /* the call that waits */
-    pl_file *file;
-    pl_file *opened;
-    pl_file_info info;
-    pl_folder_listing listing;
-    uint8_t data[SIZE];
-    pl_address addresses[4];
-    size_t total;
-    int stopped; /* look-ups that the system was told to stop, before */
-    char name[PL_HOST_NAME_SIZE];
-} working;
-
-static bool is_held(void *state)
-{
-    const working *w = state;
-    return shims_held(w->held) >= 1;
-}
-
-/* The gate opens. */
-static void release(void *state)
-{
-    const working *w = state;
-    shims_release(w->held);
-}
-
-static bool none_is_held(void *state)
-{
-    const working *w = state;
-    return shims_held(w->held) == 0;
-}
-
-static void remove_folder(void)
-{
-    path_remove(ROOT "/a");
-    path_remove(ROOT);
-}
-
-static bool set_up(working *w, shim held, const char *opened)
-{
-    pattern_fill(w->data, SIZE, 0);
-    remove_folder();
-    if (!CHECK(folder_make(ROOT)) || !CHECK(file_make(ROOT "/a", w->data, SIZE)))
-        return false;
-    if (opened && !CHECK_EQ_INT(pl_file_open(&w->file, opened, NULL), PL_OK))
-        return false;
-    memset(w->data, 0, SIZE);
-    w->held = held;
-    shims_hold(held);
-    return true;
-}
-
-static void tear_down(void *state)
-{
-    working *w = state;
-    moment_wait_until(none_is_held, w);
-    pl_file_close(w->file);
-    pl_file_close(w->opened);
-    pl_folder_listing_free(&w->listing);
-    remove_folder();
-}
-
-/* --- pl_file_open --- */
-
-static bool open_set_up(void *state, moment at)
+static bool file_open_set_up(void *state, moment at)
 {
     (void)at;
-    return set_up(state, SHIM_OPEN, NULL);
+    return begin_held(state, 0, SHIM_OPEN);
 }
 
-static int open_start(pl_op *op, void *state)
+static int file_open_start(pl_op *op, void *state)
 {
     working *w = state;
-    return pl_file_open_start(op, &w->opened, ROOT "/a", NULL);
+    return pl_file_open_start(op, &w->opened, A, NULL);
 }
 
-static int64_t open_call(void *state)
+static int64_t file_open_call(void *state)
 {
     working *w = state;
-    return pl_file_open(&w->opened, ROOT "/a", NULL);
+    return pl_file_open(&w->opened, A, NULL);
 }
 
-static void open_check(void *state, int64_t result)
+static void file_open_check(void *state, int64_t result)
 {
     working *w = state;
     CHECK((w->opened != NULL) == (result >= 0));
     if (result == PL_ECANCELED)
-        REQUIRE_EQ_INT(open_call(w), PL_OK);
+        REQUIRE_EQ_INT(file_open_call(w), PL_OK);
     CHECK_EQ_INT(pl_file_read(w->opened, w->data, SIZE, 0), SIZE);
     CHECK(pattern_holds(w->data, SIZE, 0));
 }
 
-const moment_row moment_row_file_open = {
-    .kind = MOMENT_ABANDONABLE,
-    .size = sizeof(working),
-    .set_up = open_set_up,
-    .start = open_start,
-    .call = open_call,
-    .is_pending = is_held,
-    .complete = release,
-    .check = open_check,
-    .tear_down = tear_down,
-};
+FILE_ROW(file_open, MOMENT_ABANDONABLE);
 
-/* --- pl_file_stat --- */
+/* --- pl_file_open of a new file ----------------------------------------------------------------------------------- */
 
-static bool stat_set_up(void *state, moment at)
+static const pl_file_options creating = {.size = sizeof creating,
+                                         .flags = PL_FILE_WRITE | PL_FILE_CREATE | PL_FILE_EXCLUSIVE};
+
+static bool file_create_set_up(void *state, moment at)
 {
     (void)at;
-    return set_up(state, SHIM_STAT, NULL);
+    return begin_held(state, 0, SHIM_OPEN);
 }
 
-static int stat_start(pl_op *op, void *state)
+static int file_create_start(pl_op *op, void *state)
 {
     working *w = state;
-    return pl_file_stat_start(op, ROOT "/a", &w->info);
+    return pl_file_open_start(op, &w->opened, B, &creating);
 }
 
-static int64_t stat_call(void *state)
+static int64_t file_create_call(void *state)
 {
     working *w = state;
-    return pl_file_stat(ROOT "/a", &w->info);
+    return pl_file_open(&w->opened, B, &creating);
 }
 
-static void stat_check(void *state, int64_t result)
+/* A file that was made has an owner. */
+static void file_create_check(void *state, int64_t result)
+{
+    working *w = state;
+    check_calls(w, result);
+    CHECK((w->opened != NULL) == (result >= 0));
+    CHECK_EQ_INT(size_of(B), result >= 0 ? 0 : PL_ENOENT);
+    if (result == PL_ECANCELED)
+        REQUIRE_EQ_INT(file_create_call(w), PL_OK);
+    CHECK_EQ_INT(pl_file_write(w->opened, "hello", 5, 0), PL_OK);
+    CHECK_EQ_INT(size_of(B), 5);
+}
+
+FILE_ROW(file_create, MOMENT_JOINED);
+
+/* --- pl_file_open that empties it --------------------------------------------------------------------------------- */
+
+static const pl_file_options truncating = {.size = sizeof truncating, .flags = PL_FILE_WRITE | PL_FILE_TRUNCATE};
+
+static bool file_truncate_set_up(void *state, moment at)
+{
+    (void)at;
+    return begin_held(state, 0, SHIM_OPEN);
+}
+
+static int file_truncate_start(pl_op *op, void *state)
+{
+    working *w = state;
+    return pl_file_open_start(op, &w->opened, A, &truncating);
+}
+
+static int64_t file_truncate_call(void *state)
+{
+    working *w = state;
+    return pl_file_open(&w->opened, A, &truncating);
+}
+
+static void file_truncate_check(void *state, int64_t result)
+{
+    working *w = state;
+    check_calls(w, result);
+    CHECK((w->opened != NULL) == (result >= 0));
+    CHECK_EQ_INT(size_of(A), result >= 0 ? 0 : SIZE);
+    if (result == PL_ECANCELED)
+        CHECK_EQ_INT(file_truncate_call(w), PL_OK);
+    CHECK_EQ_INT(size_of(A), 0);
+}
+
+FILE_ROW(file_truncate, MOMENT_JOINED);
+
+/* --- pl_file_open_temporary --------------------------------------------------------------------------------------- */
+
+static bool file_open_temporary_set_up(void *state, moment at)
+{
+    (void)at;
+    return begin_held(state, 0, SHIM_OPEN);
+}
+
+static int file_open_temporary_start(pl_op *op, void *state)
+{
+    working *w = state;
+    return pl_file_open_temporary_start(op, &w->opened, ROOT, NULL);
+}
+
+static int64_t file_open_temporary_call(void *state)
+{
+    working *w = state;
+    return pl_file_open_temporary(&w->opened, ROOT, NULL);
+}
+
+static void file_open_temporary_check(void *state, int64_t result)
+{
+    working *w = state;
+    check_calls(w, result);
+    CHECK((w->opened != NULL) == (result >= 0));
+    if (result == PL_ECANCELED) {
+        CHECK_EQ_INT(count_names(), 1); /* "a" */
+        REQUIRE_EQ_INT(file_open_temporary_call(w), PL_OK);
+    }
+    CHECK_EQ_INT(pl_file_write(w->opened, "hello", 5, 0), PL_OK);
+    CHECK_EQ_INT(pl_file_read(w->opened, w->data, SIZE, 0), 5);
+}
+
+FILE_ROW(file_open_temporary, MOMENT_JOINED);
+
+/* --- pl_file_make_temporary --------------------------------------------------------------------------------------- */
+
+static bool file_make_temporary_set_up(void *state, moment at)
+{
+    (void)at;
+    return begin_held(state, 0, SHIM_OPEN);
+}
+
+static int file_make_temporary_start(pl_op *op, void *state)
+{
+    working *w = state;
+    return pl_file_make_temporary_start(op, &w->opened, ROOT, w->text, PATH_SIZE);
+}
+
+static int64_t file_make_temporary_call(void *state)
+{
+    working *w = state;
+    return pl_file_make_temporary(&w->opened, ROOT, w->text, PATH_SIZE);
+}
+
+static void file_make_temporary_check(void *state, int64_t result)
+{
+    working *w = state;
+    check_calls(w, result);
+    CHECK((w->opened != NULL) == (result >= 0));
+    CHECK((w->text[0] != 0) == (result >= 0));
+    if (result == PL_ECANCELED) {
+        CHECK_EQ_INT(count_names(), 1); /* "a" */
+        REQUIRE_EQ_INT(file_make_temporary_call(w), PL_OK);
+    }
+    CHECK_EQ_INT(pl_file_write(w->opened, "hello", 5, 0), PL_OK);
+    CHECK_EQ_INT(size_of(w->text), 5);
+    CHECK_EQ_INT(pl_file_remove(w->text), PL_OK);
+}
+
+FILE_ROW(file_make_temporary, MOMENT_JOINED);
+
+/* --- pl_file_stat, pl_link_stat ----------------------------------------------------------------------------------- */
+
+static bool file_stat_set_up(void *state, moment at)
+{
+    (void)at;
+    return begin_held(state, 0, SHIM_STAT);
+}
+
+static int file_stat_start(pl_op *op, void *state)
+{
+    working *w = state;
+    return pl_file_stat_start(op, A, &w->info);
+}
+
+static int64_t file_stat_call(void *state)
+{
+    working *w = state;
+    return pl_file_stat(A, &w->info);
+}
+
+static void file_stat_check(void *state, int64_t result)
 {
     working *w = state;
     if (result == PL_ECANCELED) {
         CHECK_EQ_INT(w->info.size, 0); /* an abandoned call writes nothing */
-        CHECK_EQ_INT(stat_call(w), PL_OK);
+        CHECK_EQ_INT(file_stat_call(w), PL_OK);
     }
     CHECK_EQ_INT(w->info.size, SIZE);
 }
 
-const moment_row moment_row_file_stat = {
-    .kind = MOMENT_ABANDONABLE,
-    .size = sizeof(working),
-    .set_up = stat_set_up,
-    .start = stat_start,
-    .call = stat_call,
-    .is_pending = is_held,
-    .complete = release,
-    .check = stat_check,
-    .tear_down = tear_down,
-};
+FILE_ROW(file_stat, MOMENT_ABANDONABLE);
 
-/* --- pl_file_read --- */
+#define link_stat_set_up file_stat_set_up
 
-static bool read_set_up(void *state, moment at)
-{
-    (void)at;
-    return set_up(state, SHIM_READ, ROOT "/a");
-}
-
-static int read_start(pl_op *op, void *state)
+static int link_stat_start(pl_op *op, void *state)
 {
     working *w = state;
-    return pl_file_read_start(op, w->file, w->data, SIZE, 0);
+    return pl_link_stat_start(op, A, &w->info);
 }
 
-static int64_t read_call(void *state)
+static int64_t link_stat_call(void *state)
 {
     working *w = state;
-    return pl_file_read(w->file, w->data, SIZE, 0);
+    return pl_link_stat(A, &w->info);
 }
 
-static void read_check(void *state, int64_t result)
+static void link_stat_check(void *state, int64_t result)
 {
     working *w = state;
     if (result == PL_ECANCELED) {
-        CHECK_EQ_INT(w->data[1], 0); /* nothing was read */
-        result = read_call(w);
+        CHECK_EQ_INT(w->info.size, 0);
+        CHECK_EQ_INT(link_stat_call(w), PL_OK);
     }
-    CHECK_EQ_INT(result, SIZE);
-    CHECK(pattern_holds(w->data, SIZE, 0));
+    CHECK_EQ_INT(w->info.size, SIZE);
 }
 
-const moment_row moment_row_file_read = {
-    .kind = MOMENT_JOINED,
-    .size = sizeof(working),
-    .set_up = read_set_up,
-    .start = read_start,
-    .call = read_call,
-    .is_pending = is_held,
-    .complete = release,
-    .check = read_check,
-    .tear_down = tear_down,
-};
+FILE_ROW(link_stat, MOMENT_ABANDONABLE);
 
-/* --- pl_folder_list --- */
+/* --- pl_file_look, pl_file_size ----------------------------------------------------------------------------------- */
 
-static bool list_set_up(void *state, moment at)
+static bool file_look_set_up(void *state, moment at)
 {
     (void)at;
-    return set_up(state, SHIM_LIST, ROOT);
+    return begin_held(state, PL_FILE_READ, SHIM_STAT);
 }
 
-static int list_start(pl_op *op, void *state)
+static int file_look_start(pl_op *op, void *state)
+{
+    working *w = state;
+    return pl_file_look_start(op, w->file, &w->info);
+}
+
+static int64_t file_look_call(void *state)
+{
+    working *w = state;
+    return pl_file_look(w->file, &w->info);
+}
+
+static void file_look_check(void *state, int64_t result)
+{
+    working *w = state;
+    check_calls(w, result);
+    CHECK_EQ_INT(w->info.size, result >= 0 ? SIZE : 0);
+    if (result == PL_ECANCELED)
+        CHECK_EQ_INT(file_look_call(w), PL_OK);
+    CHECK_EQ_INT(w->info.size, SIZE);
+}
+
+FILE_ROW(file_look, MOMENT_JOINED);
+
+#define file_size_set_up file_look_set_up
+
+static int file_size_start(pl_op *op, void *state)
+{
+    working *w = state;
+    return pl_file_size_start(op, w->file);
+}
+
+static int64_t file_size_call(void *state)
+{
+    working *w = state;
+    return pl_file_size(w->file);
+}
+
+static void file_size_check(void *state, int64_t result)
+{
+    working *w = state;
+    check_calls(w, result);
+    if (result == PL_ECANCELED)
+        result = file_size_call(w);
+    CHECK_EQ_INT(result, SIZE);
+}
+
+FILE_ROW(file_size, MOMENT_JOINED);
+
+/* --- pl_folder_list ----------------------------------------------------------------------------------------------- */
+
+static bool folder_list_set_up(void *state, moment at)
+{
+    working *w = state;
+    (void)at;
+    if (!begin(w, 0) || !CHECK_EQ_INT(pl_file_open(&w->file, ROOT, NULL), PL_OK))
+        return false;
+    hold(w, SHIM_LIST);
+    return true;
+}
+
+static int folder_list_start(pl_op *op, void *state)
 {
     working *w = state;
     return pl_folder_list_start(op, w->file, &w->listing);
 }
 
-static int64_t list_call(void *state)
+static int64_t folder_list_call(void *state)
 {
     working *w = state;
     return pl_folder_list(w->file, &w->listing);
 }
 
-static void list_check(void *state, int64_t result)
+static void folder_list_check(void *state, int64_t result)
 {
     working *w = state;
+    check_calls(w, result);
     if (result == PL_ECANCELED) {
         CHECK_EQ_INT(w->listing.count, 0);
-        result = list_call(w);
+        result = folder_list_call(w);
     }
     CHECK_EQ_INT(result, 1);
     if (CHECK_EQ_INT(w->listing.count, 1))
         CHECK_STR(w->listing.entries[0].name, "a");
 }
 
-const moment_row moment_row_folder_list = {
-    .kind = MOMENT_JOINED,
-    .size = sizeof(working),
-    .set_up = list_set_up,
-    .start = list_start,
-    .call = list_call,
-    .is_pending = is_held,
-    .complete = release,
-    .check = list_check,
-    .tear_down = tear_down,
-};
+FILE_ROW(folder_list, MOMENT_JOINED);
 
-/* --- pl_resolve --- */
+/* --- pl_resolve --------------------------------------------------------------------------------------------------- */
 
 static const char *const known[] = {"127.0.0.9"};
 
@@ -253,8 +342,7 @@ static bool resolve_set_up(void *state, moment at)
     (void)at;
     shims_set_name("moments.test", known, 1);
     w->stopped = shims_stopped();
-    w->held = SHIM_RESOLVE;
-    shims_hold(w->held);
+    hold(w, SHIM_RESOLVE);
     return true;
 }
 
@@ -296,24 +384,9 @@ static void resolve_check(void *state, int64_t result)
     CHECK_EQ_INT(w->addresses[0].port, 80);
 }
 
-static void resolve_tear_down(void *state)
-{
-    moment_wait_until(none_is_held, state);
-}
+FILE_ROW(resolve, MOMENT_ABANDONABLE);
 
-const moment_row moment_row_resolve = {
-    .kind = MOMENT_ABANDONABLE,
-    .size = sizeof(working),
-    .set_up = resolve_set_up,
-    .start = resolve_start,
-    .call = resolve_call,
-    .is_pending = is_held,
-    .complete = release,
-    .check = resolve_check,
-    .tear_down = resolve_tear_down,
-};
-
-/* --- pl_resolve_with --- */
+/* --- pl_resolve_with ---------------------------------------------------------------------------------------------- */
 
 static const pl_resolve_options *resolve_options(working *w)
 {
@@ -322,6 +395,11 @@ static const pl_resolve_options *resolve_options(working *w)
     options.canonical = w->name;
     options.canonical_size = sizeof w->name;
     return &options;
+}
+
+static bool resolve_with_set_up(void *state, moment at)
+{
+    return resolve_set_up(state, at);
 }
 
 static int resolve_with_start(pl_op *op, void *state)
@@ -352,19 +430,9 @@ static void resolve_with_check(void *state, int64_t result)
     CHECK_EQ_INT(w->addresses[0].port, 80);
 }
 
-const moment_row moment_row_resolve_with = {
-    .kind = MOMENT_ABANDONABLE,
-    .size = sizeof(working),
-    .set_up = resolve_set_up,
-    .start = resolve_with_start,
-    .call = resolve_with_call,
-    .is_pending = is_held,
-    .complete = release,
-    .check = resolve_with_check,
-    .tear_down = resolve_tear_down,
-};
+FILE_ROW(resolve_with, MOMENT_ABANDONABLE);
 
-/* --- pl_resolve_address --- */
+/* --- pl_resolve_address ------------------------------------------------------------------------------------------- */
 
 static bool resolve_address_set_up(void *state, moment at)
 {
@@ -373,8 +441,7 @@ static bool resolve_address_set_up(void *state, moment at)
     CHECK_EQ_INT(pl_address_parse(&w->addresses[0], "192.0.2.1", 1), PL_OK);
     shims_set_reverse("moments.test");
     w->stopped = shims_stopped();
-    w->held = SHIM_RESOLVE;
-    shims_hold(w->held);
+    hold(w, SHIM_RESOLVE);
     return true;
 }
 
@@ -402,14 +469,4 @@ static void resolve_address_check(void *state, int64_t result)
     CHECK_EQ_INT(shims_stopped(), w->stopped); /* no system can stop this one */
 }
 
-const moment_row moment_row_resolve_address = {
-    .kind = MOMENT_ABANDONABLE,
-    .size = sizeof(working),
-    .set_up = resolve_address_set_up,
-    .start = resolve_address_start,
-    .call = resolve_address_call,
-    .is_pending = is_held,
-    .complete = release,
-    .check = resolve_address_check,
-    .tear_down = resolve_tear_down,
-};
+FILE_ROW(resolve_address, MOMENT_ABANDONABLE);

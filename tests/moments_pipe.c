@@ -475,6 +475,7 @@ const moment_row moment_row_pipe_connect = {
     .complete = release,
     .check = connect_check,
     .tear_down = connect_tear_down,
+    .worker = true,
 };
 
 /* --- pl_pipe_connect, while the server is busy -------------------------------------------------------------------- */

@@ -12,6 +12,7 @@
     PLAY(row, NAME, name, BY_TIMEOUT, by_timeout)
 #define X(row)                                                                                                         \
     PLAY_WAYS(row, BEFORE, before)                                                                                     \
+    PLAY_WAYS(row, QUEUED, queued)                                                                                     \
     PLAY_WAYS(row, PENDING, pending)                                                                                   \
     PLAY_WAYS(row, COMPLETED, completed)                                                                               \
     PLAY_WAYS(row, DEQUEUED, dequeued)                                                                                 \
@@ -20,9 +21,12 @@
 #undef X
 
 /* clang-format off */
-#define CASE_WAYS(row, name) CASE(row##_##name##_by_operation), CASE(row##_##name##_by_task), CASE(row##_##name##_by_timeout)
-#define X(row)                                                                                                         \
-    CASE_WAYS(row, before), CASE_WAYS(row, pending), CASE_WAYS(row, completed), CASE_WAYS(row, dequeued), CASE_WAYS(row, done),
+#define CASE_WAYS(on, row, name)                                                                                       \
+    CASE_ON(on, row##_##name##_by_operation), CASE_ON(on, row##_##name##_by_task), CASE_ON(on, row##_##name##_by_timeout),
+#define X_ON(on, row)                                                                                                  \
+    CASE_WAYS(on, row, before) CASE_WAYS(on, row, queued) CASE_WAYS(on, row, pending)                                  \
+    CASE_WAYS(on, row, completed) CASE_WAYS(on, row, dequeued) CASE_WAYS(on, row, done)
+#define X(row) X_ON(NULL, row)
 /* clang-format on */
 
 static const test_case cases[] = {

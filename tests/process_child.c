@@ -122,6 +122,10 @@ static int print_state(void)
     return 0;
 }
 
+static void leave_group(void)
+{
+}
+
 static void end_by_signal(int number)
 {
     (void)number;
@@ -142,6 +146,11 @@ bool process_ignore_ends_of_children(bool ignore)
     return false;
 }
 
+bool process_wait_all_taken(void)
+{
+    return false;
+}
+
 bool process_start_own_child(uint64_t *id)
 {
     (void)id;
@@ -151,6 +160,11 @@ bool process_start_own_child(uint64_t *id)
 bool process_collect_own_child(uint64_t id)
 {
     (void)id;
+    return false;
+}
+
+bool process_has_children(void)
+{
     return false;
 }
 
@@ -243,6 +257,12 @@ static int print_state(void)
     return printf("%d %d %d", unusual, getpgrp() == getpid(), getsid(0) == getpid());
 }
 
+/* For the group of the parent. */
+static void leave_group(void)
+{
+    (void)setpgid(0, getpgid(getppid()));
+}
+
 static void end_by_signal(int number)
 {
     (void)kill(getpid(), number);
@@ -262,6 +282,15 @@ bool process_ignore_ends_of_children(bool ignore)
     return true;
 }
 
+bool process_wait_all_taken(void)
+{
+    while (waitpid(-1, NULL, 0) < 0) {
+        if (errno != EINTR)
+            return errno == ECHILD;
+    }
+    return false;
+}
+
 bool process_start_own_child(uint64_t *id)
 {
     pid_t child = fork();
@@ -279,6 +308,12 @@ bool process_collect_own_child(uint64_t id)
             return false;
     }
     return WIFEXITED(status) && WEXITSTATUS(status) == 3;
+}
+
+bool process_has_children(void)
+{
+    siginfo_t end;
+    return waitid(P_ALL, 0, &end, WEXITED | WNOHANG | WNOWAIT) == 0;
 }
 
 bool process_ignore_pipe_signal(bool ignore)
@@ -428,6 +463,9 @@ static void act(const char *mode, char **rest)
         leave((uint32_t)strtoul(rest[0], NULL, 10));
     } else if (strcmp(mode, "wait") == 0) {
         wait_for_end_of_input();
+    } else if (strcmp(mode, "leave") == 0) {
+        leave_group();
+        wait_for_end_of_input();
     } else if (strcmp(mode, "stubborn") == 0) {
         ignore_termination();
         wait_for_end_of_input();
@@ -451,6 +489,10 @@ static void act(const char *mode, char **rest)
         (void)fflush(stdout);
         linger();
     } else if (strcmp(mode, "linger") == 0) {
+        linger();
+    } else if (strcmp(mode, "stay") == 0) {
+        (void)printf("%llu\n", (unsigned long long)process_id());
+        (void)fflush(stdout);
         linger();
     } else if (strcmp(mode, "handles") == 0) {
         count_descriptors(rest[0]);

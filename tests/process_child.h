@@ -23,8 +23,10 @@ void process_set_variable(const char *name, const char *value); /* NULL: removes
 
 /* What only Unix has; false: not here. */
 bool process_ignore_ends_of_children(bool ignore); /* SIGCHLD */
+bool process_wait_all_taken(void);                 /* until no child is left, whose ends are ignored */
 bool process_start_own_child(uint64_t *id);        /* by fork; it ends with code 3 at once */
 bool process_collect_own_child(uint64_t id);       /* true: its code was there */
+bool process_has_children(void);                   /* running ones, or such as nobody has collected */
 
 bool process_ignore_pipe_signal(bool ignore);      /* SIGPIPE */
 

@@ -549,6 +549,32 @@ TASK_CASE(a_name_is_searched_in_the_path)
     CHECK_EQ_INT(pl_process_run(argv, NULL, NULL, 0, NULL), 6);
 }
 
+/* Of this program: the PATH is its folder while a spawn is started, and nothing when a worker makes it. */
+TASK_CASE(a_name_is_searched_in_the_path_of_the_time_of_the_call)
+{
+    char folder[4096];
+    const char *before = getenv("PATH");
+    char *kept = before ? strdup(before) : NULL;
+    char *name;
+    (void)snprintf(folder, sizeof folder, "%s", process_child_path());
+    name = strrchr(folder, on_windows() ? '\\' : '/');
+    REQUIRE(name != NULL && kept != NULL);
+    *name++ = 0;
+    for (int i = 0; i < 20; i++) {
+        const char *const argv[] = {name, PROCESS_CHILD, "exit", "3", NULL};
+        pl_process *process = NULL;
+        pl_op op = {0};
+        process_set_variable("PATH", folder);
+        CHECK_EQ_INT(pl_process_spawn_start(&op, &process, argv, NULL), PL_OK);
+        process_set_variable("PATH", "/nowhere");
+        if (CHECK_EQ_INT(pl_op_await(&op), PL_OK))
+            CHECK_EQ_INT(pl_process_wait(process, NULL), 3);
+        pl_process_close(process);
+    }
+    process_set_variable("PATH", kept);
+    free(kept);
+}
+
 TASK_CASE(batch_files_and_the_current_folder_are_left_alone)
 {
     bool told;
@@ -772,6 +798,91 @@ TASK_CASE(its_handles_may_be_files)
     path_remove("process_test_output");
 }
 
+static int64_t read_all(pl_file *file, char *text, size_t size)
+{
+    int64_t rc = pl_file_read(file, text, size - 1, 0);
+    text[rc > 0 ? rc : 0] = 0;
+    return rc;
+}
+
+/* What it wrote the file of ours has, which is open all the time. */
+TASK_CASE(its_output_may_be_an_open_file)
+{
+    pl_file_options making = {.size = sizeof making, .flags = PL_FILE_READ | PL_FILE_WRITE | PL_FILE_CREATE};
+    pl_process_options options = {.size = sizeof options, .error = {.kind = PL_STDIO_OUTPUT}};
+    command cat = child("cat"), both = child("both");
+    pl_file *file = NULL;
+    char text[64];
+    path_remove("process_test_output");
+    REQUIRE_EQ_INT(pl_file_open(&file, "process_test_output", &making), PL_OK);
+    options.output = (pl_stdio){.kind = PL_STDIO_FILE, .file = file};
+    CHECK_EQ_INT(pl_process_run(both.words, &options, NULL, 0, NULL), 0);
+    CHECK_EQ_INT(read_all(file, text, sizeof text), 11);
+    CHECK_STR(text, "outputerror");
+    CHECK_EQ_INT(pl_process_run(cat.words, &options, "XY", 2, NULL), 0); /* from its beginning */
+    CHECK_EQ_INT(read_all(file, text, sizeof text), 11);
+    CHECK_STR(text, "XYtputerror");
+    CHECK_EQ_INT(pl_file_write(file, "!", 1, 11), PL_OK);
+    CHECK_EQ_INT(read_all(file, text, sizeof text), 12);
+    pl_file_close(file);
+
+    REQUIRE_EQ_INT(pl_file_open_temporary(&file, NULL, NULL), PL_OK);
+    options.output.file = file;
+    CHECK_EQ_INT(pl_process_run(both.words, &options, NULL, 0, NULL), 0);
+    CHECK_EQ_INT(read_all(file, text, sizeof text), 11);
+    CHECK_STR(text, "outputerror");
+    pl_file_close(file);
+    path_remove("process_test_output");
+}
+
+/* In a log that several write to nothing is overwritten. */
+TASK_CASE(output_to_a_file_that_is_appended_to_goes_behind_what_is_there)
+{
+    pl_file_options making = {.size = sizeof making, .flags = PL_FILE_APPEND | PL_FILE_CREATE};
+    pl_process_options options = {.size = sizeof options};
+    command cat = child("cat");
+    pl_file *file = NULL;
+    char text[64];
+    path_remove("process_test_output");
+    REQUIRE_EQ_INT(pl_file_open(&file, "process_test_output", &making), PL_OK);
+    options.output = (pl_stdio){.kind = PL_STDIO_FILE, .file = file};
+    CHECK_EQ_INT(pl_file_append(file, "one ", 4), PL_OK);
+    CHECK_EQ_INT(pl_process_run(cat.words, &options, "two ", 4, NULL), 0);
+    CHECK_EQ_INT(pl_file_append(file, "three ", 6), PL_OK);
+    CHECK_EQ_INT(pl_process_run(cat.words, &options, "four", 4, NULL), 0);
+    CHECK_EQ_INT(read_path("process_test_output", text, sizeof text), 18);
+    CHECK_STR(text, "one two three four");
+    pl_file_close(file);
+    path_remove("process_test_output");
+}
+
+/* A child gets no more of a file than the program has opened it for. */
+TASK_CASE(a_file_that_is_open_for_something_else_is_refused)
+{
+    pl_file_options making = {.size = sizeof making, .flags = PL_FILE_WRITE | PL_FILE_CREATE};
+    pl_process_options options = {.size = sizeof options};
+    command cat = child("cat");
+    pl_file *reading = NULL, *writing = NULL, *folder = NULL;
+    char text[64];
+    REQUIRE(file_make("process_test_input", "kept", 4));
+    REQUIRE_EQ_INT(pl_file_open(&reading, "process_test_input", NULL), PL_OK);
+    REQUIRE_EQ_INT(pl_file_open(&writing, "process_test_output", &making), PL_OK);
+    REQUIRE_EQ_INT(pl_file_open(&folder, ".", NULL), PL_OK);
+    options.output = (pl_stdio){.kind = PL_STDIO_FILE, .file = reading};
+    CHECK_EQ_INT(pl_process_run(cat.words, &options, "lost", 4, NULL), PL_EBADF);
+    CHECK_EQ_INT(read_path("process_test_input", text, sizeof text), 4);
+    CHECK_STR(text, "kept");
+    options.output.file = folder;
+    CHECK_EQ_INT(pl_process_run(cat.words, &options, NULL, 0, NULL), PL_EISDIR);
+    options = (pl_process_options){.size = sizeof options, .input = {.kind = PL_STDIO_FILE, .file = writing}};
+    CHECK_EQ_INT(pl_process_run(cat.words, &options, NULL, 0, NULL), PL_EBADF);
+    pl_file_close(reading);
+    pl_file_close(writing);
+    pl_file_close(folder);
+    path_remove("process_test_input");
+    path_remove("process_test_output");
+}
+
 TASK_CASE(nothing_stays_nothing)
 {
     pl_process_options options = {.size = sizeof options};
@@ -945,6 +1056,20 @@ static int64_t communicate(void *arg)
 }
 
 /* It has what the child wrote, and waits for who keeps the pipe. */
+/* A limit that nothing can reach, and one below it that the sums must not pass. */
+TASK_CASE(the_highest_limits_are_none)
+{
+    const size_t limits[] = {SIZE_MAX, SIZE_MAX - 1, SIZE_MAX / 2};
+    for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
+        pl_process_capture capture = {.limit = limits[i]};
+        command c = child("both");
+        CHECK_EQ_INT(pl_process_run(c.words, NULL, NULL, 0, &capture), 0);
+        CHECK_EQ_INT(capture.output_size, 6);
+        CHECK_EQ_INT(capture.error_size, 5);
+        pl_process_capture_free(&capture);
+    }
+}
+
 TASK_CASE(a_communicate_may_be_cancelled_and_called_again)
 {
     dice d = dice_of(67);
@@ -1071,6 +1196,24 @@ TASK_CASE(killing_the_tree_ends_what_it_has_started)
         CHECK_EQ_INT(pl_process_wait(process, NULL), after_its_end ? 0 : killed_code(9));
         CHECK_EQ_INT(read_to_end(pl_process_stdout(process)), 0); /* the grandchild had it */
         CHECK(process_wait_gone(grandchild));
+        pl_process_close(process);
+    }
+}
+
+/* On Unix it may leave its group; it is killed all the same, and a group that is empty is no failure. */
+TASK_CASE(killing_the_tree_ends_one_that_left_its_group)
+{
+    for (int round = 0; round < 2; round++) {
+        command c = child("leave");
+        pl_process_options options = pipes();
+        pl_process *process = NULL;
+        options.kill_tree = 1;
+        CHECK_EQ_INT(pl_process_spawn(&process, c.words, &options), PL_OK);
+        if (!process || !is_ready(process))
+            return;
+        CHECK_EQ_INT(round == 0 ? pl_process_kill_tree(process) : pl_process_kill(process), PL_OK);
+        CHECK_EQ_INT(pl_process_wait(process, NULL), killed_code(9));
+        CHECK_EQ_INT(pl_process_kill_tree(process), PL_OK);
         pl_process_close(process);
     }
 }
@@ -1311,20 +1454,24 @@ TEST_SUITE(process, TEST_BACKENDS_REAL, CASE(the_exit_code_is_told), CASE(a_sign
            CASE(the_environment_is_inherited_changed_or_replaced),
            CASE(the_environment_is_the_one_at_the_time_of_the_call), CASE(it_begins_in_its_folder),
            CASE(what_keeps_a_program_from_starting_is_told), CASE(a_program_has_the_name_it_is_called_by),
-           CASE(a_name_is_searched_in_the_path), CASE(batch_files_and_the_current_folder_are_left_alone),
+           CASE(a_name_is_searched_in_the_path),
+           CASE(a_name_is_searched_in_the_path_of_the_time_of_the_call), CASE(batch_files_and_the_current_folder_are_left_alone),
            CASE(wrong_arguments_are_refused), CASE(a_process_is_of_the_running_loop_and_its_waits_of_a_task),
            CASE(a_cancelled_spawn_did_not_happen_or_gives_the_process),
            CASE(a_spawn_cancelled_before_it_began_starts_nothing), CASE(what_is_written_to_it_comes_back),
-           CASE(a_stream_of_it_may_be_closed_by_the_user), CASE(its_handles_may_be_files), CASE(nothing_stays_nothing),
+           CASE(a_stream_of_it_may_be_closed_by_the_user), CASE(its_handles_may_be_files), CASE(its_output_may_be_an_open_file),
+           CASE(output_to_a_file_that_is_appended_to_goes_behind_what_is_there),
+           CASE(a_file_that_is_open_for_something_else_is_refused), CASE(nothing_stays_nothing),
            CASE(standard_error_may_be_the_same_as_output), CASE(a_child_inherits_its_own_handles_and_nothing_else),
            CASE(children_do_not_keep_each_others_pipes),
            CASE(a_child_begins_with_the_usual_signals_and_in_the_group_asked_for),
            CASE(hidden_and_detached_children_work), CASE(megabytes_go_in_and_out_at_once),
            CASE(both_outputs_are_read_at_once), CASE(input_that_nobody_wants_is_no_error),
-           CASE(more_than_the_limit_ends_a_run),            CASE(a_communicate_may_be_cancelled_and_called_again),
+           CASE(more_than_the_limit_ends_a_run), CASE(the_highest_limits_are_none),
+           CASE(a_communicate_may_be_cancelled_and_called_again),
            CASE(a_run_that_is_out_of_time_has_killed_its_process), CASE(a_process_is_asked_to_end_or_ended),
            CASE(a_process_gets_signals_by_number), CASE(killing_the_tree_ends_what_it_has_started),
-           CASE(a_close_kills_if_asked_to), CASE(a_closed_process_runs_on_and_is_collected),
+           CASE(killing_the_tree_ends_one_that_left_its_group), CASE(a_close_kills_if_asked_to), CASE(a_closed_process_runs_on_and_is_collected),
            CASE(who_waits_for_a_closed_process_is_told), CASE(closing_the_loop_closes_its_processes),
            CASE(the_programs_own_children_are_left_to_it), CASE(an_exit_code_that_somebody_took_is_told_as_lost),
            CASE(a_thousand_processes_leave_nothing), CASE(many_run_at_once),

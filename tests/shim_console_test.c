@@ -167,6 +167,39 @@ CONSOLE_CASE(a_console_that_takes_no_keys_is_cancelled_otherwise)
     pl_stream_close(stream);
 }
 
+/* The call waits for another one on the same file object, say: the system does not see it yet. */
+CONSOLE_CASE(a_cancel_that_finds_nothing_is_repeated_and_does_not_hold_the_loop)
+{
+    pl_stream *stream = open_input();
+    pl_op op = {{{0}}};
+    char data[8];
+    console_refuse_keys(true);
+    console_lose_cancels(true);
+    CHECK_EQ_INT(pl_read_start(&op, stream, data, sizeof data), PL_OK);
+    console_wait_for_reader();
+    CHECK_EQ_INT(pl_op_cancel(&op), PL_OK);
+    CHECK_EQ_INT(pl_yield(), PL_OK); /* the loop goes on */
+    CHECK(pl_op_is_pending(&op));
+    console_lose_cancels(false);
+    CHECK_EQ_INT(pl_op_await(&op), PL_ECANCELED);
+    type_line(L"on");
+    expect_text(stream, "on\r\n");
+    pl_stream_close(stream);
+}
+
+CONSOLE_CASE(a_read_that_nobody_could_cancel_is_not_begun)
+{
+    pl_stream *stream = open_input();
+    char data[8];
+    console_refuse_threads(true);
+    CHECK_EQ_INT(pl_read(stream, data, sizeof data), PL_ENOMEM);
+    CHECK_EQ_INT(console_reads(), 0);
+    console_refuse_threads(false);
+    type_line(L"on");
+    expect_text(stream, "on\r\n");
+    pl_stream_close(stream);
+}
+
 CONSOLE_CASE(ctrl_z_at_the_start_of_a_line_is_an_end_and_not_for_ever)
 {
     pl_stream *stream = open_input();
@@ -211,6 +244,19 @@ CONSOLE_CASE(a_console_has_one_reader)
     CHECK_EQ_INT(pl_yield(), PL_OK);
     stream = open_input();
     pl_stream_close(stream);
+}
+
+CONSOLE_CASE(an_open_that_fails_does_not_take_the_console_from_its_reader)
+{
+    pl_stream *first = open_input(), *second = NULL;
+    console_refuse_handles(true);
+    CHECK_EQ_INT(pl_stdin(&second), PL_ENOMEM);
+    console_refuse_handles(false);
+    CHECK_EQ_INT(pl_stdin(&second), PL_EBUSY);
+    CHECK(second == NULL);
+    type_line(L"on");
+    expect_text(first, "on\r\n");
+    pl_stream_close(first);
 }
 
 CONSOLE_CASE(what_a_line_has_more_is_for_the_next_stream)
@@ -314,8 +360,11 @@ TEST_SUITE(shim_console, TEST_BACKENDS_REAL, CASE(a_line_is_read_as_utf_8), CASE
            CASE(the_same_key_of_the_user_means_nothing),
            CASE(without_lines_what_was_typed_is_returned_in_spite_of_a_cancel),
            CASE(a_console_that_takes_no_keys_is_cancelled_otherwise),
+           CASE(a_cancel_that_finds_nothing_is_repeated_and_does_not_hold_the_loop),
+           CASE(a_read_that_nobody_could_cancel_is_not_begun),
            CASE(ctrl_z_at_the_start_of_a_line_is_an_end_and_not_for_ever), CASE(ctrl_c_is_no_end),
            CASE(an_error_of_the_console_is_told), CASE(a_console_has_one_reader),
+           CASE(an_open_that_fails_does_not_take_the_console_from_its_reader),
            CASE(what_a_line_has_more_is_for_the_next_stream), CASE(closing_wakes_a_read),
            CASE(what_is_written_is_shown_as_characters), CASE(a_character_that_two_writes_bring_is_one),
            CASE(what_is_no_text_is_shown_as_such), CASE(a_console_that_takes_little_gets_the_rest_too),

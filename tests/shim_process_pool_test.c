@@ -41,6 +41,7 @@ static shim_fault no_handles(shim kind, size_t *limit)
 SHIM_CASE(a_process_that_cannot_be_started_fails_its_job_and_the_next_tries_again)
 {
     pl_process_pool *pool = pool_of_one();
+    int64_t of_loop = shim_calls_of_loop(SHIM_START); /* its own pipe, where it has one */
     shims_set_faults(no_handles);
     CHECK_EQ_INT(call_echo(pool), PL_EMFILE);
     CHECK_EQ_INT(call_echo(pool), PL_EMFILE);
@@ -49,7 +50,7 @@ SHIM_CASE(a_process_that_cannot_be_started_fails_its_job_and_the_next_tries_agai
     CHECK_EQ_INT(call_echo(pool), 3);
     CHECK_EQ_INT(pl_process_pool_processes(pool), 1);
     CHECK_EQ_INT(pl_process_pool_restarts(pool), 0);
-    CHECK_EQ_INT(shim_calls_of_loop(SHIM_START), 0);
+    CHECK_EQ_INT(shim_calls_of_loop(SHIM_START), of_loop);
     CHECK(shim_calls(SHIM_START) >= 3);
     pl_process_pool_unref(pool);
 }

@@ -183,8 +183,67 @@ SHIM_CASE(a_spawn_cancelled_in_the_system_gives_the_process)
     pl_process_close(process);
 }
 
+/* A debugger of the child gets its end first: the loop asks again, whatever becomes of the process meanwhile. */
+SHIM_CASE(a_process_may_be_closed_while_its_end_is_asked_for_again)
+{
+    const char *const argv[] = {process_child_path(), PROCESS_CHILD, "exit", "5", NULL};
+    pl_process *process = NULL;
+    pl_op waiting = {0};
+    if (!shim_exists(SHIM_COLLECT)) {
+        skip_case("the end of a process is known there when it is told");
+        return;
+    }
+    plan_fault(SHIM_COLLECT, SHIM_NOT_READY, 0);
+    CHECK_EQ_INT(pl_process_spawn(&process, argv, NULL), PL_OK);
+    while (shim_calls(SHIM_COLLECT) == 0)
+        CHECK_EQ_INT(pl_sleep(PL_MS(1)), PL_OK);
+    pl_process_close(process);
+    CHECK_EQ_INT(pl_process_spawn(&process, argv, NULL), PL_OK);
+    CHECK_EQ_INT(pl_process_wait_start(&waiting, process, NULL), PL_OK);
+    for (int64_t before = shim_calls(SHIM_COLLECT); shim_calls(SHIM_COLLECT) < before + 3;)
+        CHECK_EQ_INT(pl_sleep(PL_MS(1)), PL_OK);
+    shims_set_faults(NULL);
+    CHECK_EQ_INT(pl_op_await(&waiting), 5);
+    pl_process_close(process);
+}
+
+static shim_fault gone_before(shim kind, size_t *limit)
+{
+    (void)limit;
+    if (kind == SHIM_PIDFD)
+        CHECK(process_wait_all_taken());
+    return SHIM_AS_IS;
+}
+
+/* Its end is taken away before anybody could ask for it: that is lost, but it has run. */
+SHIM_CASE(a_child_that_somebody_took_at_once_was_spawned_all_the_same)
+{
+    const char *const argv[] = {process_child_path(), PROCESS_CHILD, "exit", "0", NULL};
+    pl_process_options options = {.size = sizeof options, .kill_tree = 1, .kill_on_close = 1};
+    pl_process *process = NULL;
+    if (!process_ignore_ends_of_children(true)) {
+        skip_case("nobody takes exit codes there");
+        return;
+    }
+    shims_set_faults(gone_before);
+    if (CHECK_EQ_INT(pl_process_spawn(&process, argv, NULL), PL_OK)) {
+        CHECK_EQ_INT(pl_process_wait(process, NULL), PL_EBROKEN);
+        CHECK_EQ_INT(pl_process_kill(process), PL_ESTATE);
+        pl_process_close(process);
+    }
+    if (CHECK_EQ_INT(pl_process_spawn(&process, argv, &options), PL_OK)) {
+        CHECK_EQ_INT(pl_process_kill_tree(process), PL_ESTATE); /* its number may be another's */
+        CHECK_EQ_INT(pl_process_kill(process), PL_ESTATE);
+        pl_process_close(process);
+    }
+    shims_set_faults(NULL);
+    process_ignore_ends_of_children(false);
+}
+
 TEST_SUITE(shim_process, TEST_BACKENDS_REAL, CASE(handles_that_run_out_are_told_and_nothing_is_left),
            CASE(a_system_without_memory_for_a_process_is_told_and_nothing_is_left),
            CASE(a_spawn_is_not_made_on_the_loops_thread), CASE(a_child_is_given_its_three_handles_by_a_list),
            CASE(the_end_is_told_with_pidfds_and_without),
-           CASE(a_spawn_cancelled_in_the_system_gives_the_process))
+           CASE(a_spawn_cancelled_in_the_system_gives_the_process),
+           CASE(a_process_may_be_closed_while_its_end_is_asked_for_again),
+           CASE(a_child_that_somebody_took_at_once_was_spawned_all_the_same))

@@ -1,7 +1,8 @@
 /* What the system tells of a watched folder, replayed: bytes as it writes them, and the ways in which a request ends.
  *
  * From replay_begin on, the next folder that is watched hears nothing of the system, but what a case sends. Names of
- * records are ASCII, or of '#', which stands for a letter that takes three bytes. One case replays at a time.
+ * records are ASCII, or of '#', which stands for a letter that takes three bytes, or on Windows of '%', which stands for half
+ * a letter. One case replays at a time.
  */
 #ifndef PROLOOP_TESTS_SHIM_WATCH_H
 #define PROLOOP_TESTS_SHIM_WATCH_H
@@ -63,5 +64,11 @@ bool replay_read(int descriptor, void *data, size_t size, int64_t *count);
 
 /* Adding the watch number `number`, from 1, fails with this errno; 0: none does. */
 void watches_fail(int number, int error);
+
+/* After the watch of that number was made the empty folder becomes a link, of that content. NULL: no more. */
+void watches_swap(int number, const char *folder, const char *content);
+
+/* Watches asked for since watches_fail. */
+int watches_asked_for(void);
 
 #endif

@@ -29,6 +29,9 @@ static struct {
     int watches;
     int fail_number;
     int fail_error;
+    int swap_number;
+    const char *swap_folder;
+    const char *swap_content;
 } replay = {.descriptor = -1};
 
 ssize_t __real_read(int descriptor, void *data, size_t size);
@@ -51,16 +54,23 @@ int __wrap_inotify_init1(int flags)
 int __wrap_inotify_add_watch(int descriptor, const char *path, uint32_t mask)
 {
     int error = 0;
+    bool swaps;
     pthread_mutex_lock(&lock);
     if (++replay.watches == replay.fail_number)
         error = replay.fail_error;
+    swaps = replay.swap_folder && replay.watches == replay.swap_number;
     pthread_mutex_unlock(&lock);
     CHECK(path[0] == '/' && (mask & IN_ONLYDIR));
     if (error) {
         errno = error;
         return -1;
     }
-    return __real_inotify_add_watch(descriptor, path, mask);
+    error = __real_inotify_add_watch(descriptor, path, mask);
+    if (swaps) {
+        path_remove(replay.swap_folder);
+        CHECK(link_make(replay.swap_content, replay.swap_folder, true));
+    }
+    return error;
 }
 
 /* What the system tells is taken from it and forgotten: it only says that there is something to read. */
@@ -172,6 +182,24 @@ void watches_fail(int number, int error)
     replay.fail_number = number;
     replay.fail_error = error;
     pthread_mutex_unlock(&lock);
+}
+
+void watches_swap(int number, const char *folder, const char *content)
+{
+    pthread_mutex_lock(&lock);
+    replay.swap_number = number;
+    replay.swap_folder = folder;
+    replay.swap_content = content;
+    pthread_mutex_unlock(&lock);
+}
+
+int watches_asked_for(void)
+{
+    int count;
+    pthread_mutex_lock(&lock);
+    count = replay.watches;
+    pthread_mutex_unlock(&lock);
+    return count;
 }
 
 void replay_send_status(unsigned long status)

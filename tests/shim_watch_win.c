@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include <windows.h>
+#include <winternl.h>
 
 #include "harness.h"
 #include "shims_inner.h"
@@ -71,7 +72,7 @@ static void put_out(ULONG status, DWORD size)
     deliver();
 }
 
-void shim_watch_attach(void *file, void *port, uintptr_t key)
+void replay_attached(void *file, void *port, uintptr_t key)
 {
     if (replay.on && port && file != INVALID_HANDLE_VALUE && GetFileType(file) == FILE_TYPE_DISK) {
         replay.folder = file;
@@ -80,9 +81,22 @@ void shim_watch_attach(void *file, void *port, uintptr_t key)
     }
 }
 
+/* Wine tells changes to any handle of a folder, Windows to those that may list it: to others it says ERROR_ACCESS_DENIED. */
+static bool may_list(HANDLE folder)
+{
+    ULONG words[14] = {0}; /* PUBLIC_OBJECT_BASIC_INFORMATION: attributes, access, ... */
+    ULONG size = 0;
+    return CHECK_EQ_INT(NtQueryObject(folder, ObjectBasicInformation, words, sizeof words, &size), 0) &&
+           CHECK(words[1] & FILE_LIST_DIRECTORY);
+}
+
 REPLAY_OF(BOOL, ReadDirectoryChangesW, HANDLE folder, LPVOID buffer, DWORD size, BOOL recursive, DWORD filter,
           LPDWORD returned, LPOVERLAPPED overlapped, LPOVERLAPPED_COMPLETION_ROUTINE routine)
 {
+    if (!may_list(folder)) {
+        SetLastError(ERROR_ACCESS_DENIED);
+        return FALSE;
+    }
     if (!replay.on || folder != replay.folder)
         return __real___imp_ReadDirectoryChangesW(folder, buffer, size, recursive, filter, returned, overlapped,
                                                   routine);
@@ -107,7 +121,7 @@ REPLAY_OF(BOOL, ReadDirectoryChangesW, HANDLE folder, LPVOID buffer, DWORD size,
     return TRUE; /* which says only that it was taken */
 }
 
-bool shim_watch_cancel(void *file, void *overlapped, int *result)
+bool replay_cancels(void *file, void *overlapped, int *result)
 {
     if (!replay.on || file != replay.folder)
         return false;
@@ -156,7 +170,7 @@ void replay_record(replay_action action, const char *name)
     }
     memcpy(replay.next.data + at, words, sizeof words);
     for (size_t i = 0; i < length; i++) {
-        WCHAR unit = name[i] == '#' ? 0x732B : name[i] == '/' ? L'\\' : (WCHAR)name[i];
+        WCHAR unit = name[i] == '#' ? 0x732B : name[i] == '%' ? 0xD800 : name[i] == '/' ? L'\\' : (WCHAR)name[i];
         memcpy(replay.next.data + at + head + i * sizeof unit, &unit, sizeof unit);
     }
     replay.last = at;
@@ -224,4 +238,16 @@ void watches_fail(int number, int error)
 {
     (void)number;
     (void)error;
+}
+
+void watches_swap(int number, const char *folder, const char *content)
+{
+    (void)number;
+    (void)folder;
+    (void)content;
+}
+
+int watches_asked_for(void)
+{
+    return 0;
 }

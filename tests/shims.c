@@ -24,8 +24,8 @@ const char *shim_name(shim kind)
 {
     static const char *const names[SHIM_KINDS] = {
         "open",    "stat", "path",   "read", "list",  "write", "change", "close", "send file",    "resolve",
-        "receive", "send", "accept", "wait", "start", "begin", "spawn",  "pidfd", "resolve both", "resolve IPv4",
-        "resolve IPv6"};
+        "receive", "send", "accept", "wait", "start", "begin", "spawn",  "pidfd", "collect",      "resolve both",
+        "resolve IPv4", "resolve IPv6"};
     return names[kind];
 }
 

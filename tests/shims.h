@@ -30,6 +30,7 @@ typedef enum shim {
     SHIM_BEGIN, /* a file's read or write that does not wait: of what is cached, or through the port */
     SHIM_SPAWN, /* those that make a child: fork; CreateProcess, and what puts it into its job */
     SHIM_PIDFD, /* the system's way to wait for a child, where it has one */
+    SHIM_COLLECT, /* the call that tells how a child ended, where that may not be known yet */
     /* Of the look-ups of names, which are SHIM_RESOLVE too, those for one kind of address. */
     SHIM_RESOLVE_BOTH,
     SHIM_RESOLVE_IPV4,
@@ -82,6 +83,12 @@ void shims_release(shim kind);
 
 /* How many wait now. */
 int shims_held(shim kind);
+
+/* The same of a file's reads and writes within it, in whatever way the system does them: on workers, or through its port,
+ * where a request can be cancelled and one waits at a time. */
+void shims_hold_transfers(void);
+void shims_release_transfers(void);
+int shims_held_transfers(void);
 
 /* --- What the last child was made with, on Windows --- */
 

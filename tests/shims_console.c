@@ -36,6 +36,9 @@ static struct {
     bool reading;
     bool cancelled;
     bool refuse_keys;
+    bool lose_cancels;
+    bool refuse_threads;
+    bool refuse_handles;
     bool press_before_key;
     DWORD fail_reads;
     int reads, keys, keys_taken_back, cancels;
@@ -332,6 +335,40 @@ SHIM_OF(WINBOOL, ReadConsoleInputW, HANDLE handle, PINPUT_RECORD record, DWORD s
     return TRUE;
 }
 
+void console_refuse_threads(bool refuse)
+{
+    AcquireSRWLockExclusive(&lock);
+    console.refuse_threads = refuse;
+    ReleaseSRWLockExclusive(&lock);
+}
+
+void console_refuse_handles(bool refuse)
+{
+    AcquireSRWLockExclusive(&lock);
+    console.refuse_handles = refuse;
+    ReleaseSRWLockExclusive(&lock);
+}
+
+SHIM_OF(WINBOOL, DuplicateHandle, HANDLE from, HANDLE handle, HANDLE to, LPHANDLE copy, DWORD access, WINBOOL inherits,
+        DWORD options)
+{
+    AcquireSRWLockExclusive(&lock);
+    bool refused = console.on && (console.refuse_handles || (console.refuse_threads && handle == GetCurrentThread()));
+    ReleaseSRWLockExclusive(&lock);
+    if (refused) {
+        SetLastError(ERROR_NOT_ENOUGH_MEMORY);
+        return FALSE;
+    }
+    return __real___imp_DuplicateHandle(from, handle, to, copy, access, inherits, options);
+}
+
+void console_lose_cancels(bool lose)
+{
+    AcquireSRWLockExclusive(&lock);
+    console.lose_cancels = lose;
+    ReleaseSRWLockExclusive(&lock);
+}
+
 SHIM_OF(WINBOOL, CancelSynchronousIo, HANDLE thread)
 {
     bool found;
@@ -339,7 +376,7 @@ SHIM_OF(WINBOOL, CancelSynchronousIo, HANDLE thread)
         return __real___imp_CancelSynchronousIo(thread);
     AcquireSRWLockExclusive(&lock);
     console.cancels++;
-    found = console.reading;
+    found = console.reading && !console.lose_cancels;
     console.cancelled = found;
     WakeAllConditionVariable(&changed);
     ReleaseSRWLockExclusive(&lock);

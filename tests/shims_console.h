@@ -39,6 +39,13 @@ void console_fail_reads(unsigned error);
 /* Nobody may put keys into its input. */
 void console_refuse_keys(bool refuse);
 
+/* Cancels of a thread's calls find none, though one is made. */
+void console_lose_cancels(bool lose);
+
+/* Threads get no handle to themselves; nobody gets another handle. */
+void console_refuse_threads(bool refuse);
+void console_refuse_handles(bool refuse);
+
 /* When a key is put into its input the user has just pressed Enter. */
 void console_press_before_key(bool press);
 

@@ -25,12 +25,21 @@ void shim_make_edge(int descriptor);
  * may have become less. */
 bool shim_file_write(void *file, const void *data, unsigned long *size, void *overlapped, int *result);
 
-/* Windows: what CreateIoCompletionPort and CancelIoEx, which have their shims with those of datagrams, are to the replay
- * of a folder's events. True: *result is the result. */
-void shim_watch_attach(void *file, void *port, uintptr_t key);
-bool shim_watch_cancel(void *file, void *overlapped, int *result);
+/* Unix: a socket loses its peer. In shims_udp_posix.c. */
+void shim_disconnects(void);
 
 /* A pipe is made, for a child perhaps: whether that is to fail for want of handles. */
 bool shim_makes_no_pipe(void);
+
+/* Windows: the packet of a request that ended like this, at the port that was made last. */
+void shim_post(void *overlapped, uint32_t status, uint32_t bytes);
+
+/* Windows: whether a request that is put off was to be cancelled. Its packet comes. */
+bool shim_file_cancels(void *overlapped);
+
+/* Windows: what the replay of a watched folder (shim_watch_win.c) makes of the calls whose shims stand with those of
+ * UDP. True: *result is the call's. */
+void replay_attached(void *file, void *port, uintptr_t key);
+bool replay_cancels(void *file, void *overlapped, int *result);
 
 #endif

@@ -104,6 +104,14 @@ static bool is_fifo(int descriptor)
     return pl__atomic_u32_load(&state.on) && fstat(descriptor, &status) == 0 && S_ISFIFO(status.st_mode);
 }
 
+int __real_fstat(int descriptor, struct stat *status); /* which is a shim of its own */
+
+static bool is_file(int descriptor)
+{
+    struct stat status;
+    return __real_fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode);
+}
+
 SHIM_OF(int, pipe2, int ends[2], int flags)
 {
     if (pl__atomic_u32_load(&state.on) && !(flags & O_CLOEXEC))
@@ -130,6 +138,8 @@ SHIM_OF(int, socket, int family, int type, int protocol)
 
 SHIM_OF(int, connect, int descriptor, const struct sockaddr *address, socklen_t length)
 {
+    if (address->sa_family == AF_UNSPEC)
+        shim_disconnects();
     if (address->sa_family != AF_UNIX)
         return __real_connect(descriptor, address, length);
     shim_called(SHIM_OPEN); /* as on Windows */
@@ -158,6 +168,8 @@ SHIM_OF(ssize_t, read, int descriptor, void *data, size_t size)
     int64_t count;
     if (replay_read(descriptor, data, size, &count))
         return (ssize_t)count;
+    if (shims_are_on() && is_file(descriptor))
+        shim_called(SHIM_READ);
     if (!is_fifo(descriptor))
         return __real_read(descriptor, data, size);
     switch (next_fault(PIPE_CALL_READ)) {

@@ -37,19 +37,21 @@ bool shim_can(shim kind, shim_fault fault)
     case SHIM_AS_IS:
         return true;
     case SHIM_NO_SPACE:
-    case SHIM_DISK_ERROR:
         return kind == SHIM_WRITE || kind == SHIM_CHANGE || kind == SHIM_READ;
+    case SHIM_DISK_ERROR:
+        return kind == SHIM_STAT || kind == SHIM_WRITE || kind == SHIM_CHANGE || kind == SHIM_READ;
     case SHIM_AT_ONCE:
     case SHIM_ABORTED:
         return false;
     case SHIM_INTERRUPTED:
-        return kind != SHIM_SPAWN && kind != SHIM_PIDFD;
+        return kind != SHIM_SPAWN && kind != SHIM_PIDFD && kind != SHIM_COLLECT;
     case SHIM_SHORT:
         if (kind == SHIM_WRITE || kind == SHIM_READ || kind == SHIM_BEGIN)
             return true;
         return kind == SHIM_RECEIVE || kind == SHIM_SEND || kind == SHIM_SEND_FILE;
     case SHIM_NOT_READY:
-        return kind == SHIM_BEGIN || kind == SHIM_RECEIVE || kind == SHIM_SEND || kind == SHIM_SEND_FILE;
+        return kind == SHIM_BEGIN || kind == SHIM_RECEIVE || kind == SHIM_SEND || kind == SHIM_SEND_FILE ||
+               kind == SHIM_COLLECT;
     case SHIM_NO_HANDLES:
         return kind == SHIM_ACCEPT || kind == SHIM_START || kind == SHIM_PIDFD;
     case SHIM_NO_MEMORY:
@@ -99,6 +101,12 @@ SHIM_OF(int, stat, const char *path, struct stat *status)
     return __real_stat(path, status);
 }
 
+SHIM_OF(int, lstat, const char *path, struct stat *status)
+{
+    shim_called(SHIM_STAT);
+    return __real_lstat(path, status);
+}
+
 SHIM_OF(int, fstat, int descriptor, struct stat *status)
 {
     shim_called(SHIM_STAT);
@@ -107,7 +115,12 @@ SHIM_OF(int, fstat, int descriptor, struct stat *status)
 
 SHIM_OF(int, fstatat, int folder, const char *path, struct stat *status, int flags)
 {
+    size_t limit = 1;
     shim_called(SHIM_STAT);
+    if (shim_fault_of(SHIM_STAT, &limit) == SHIM_DISK_ERROR) {
+        errno = EIO;
+        return -1;
+    }
     return __real_fstatat(folder, path, status, flags);
 }
 
@@ -167,9 +180,34 @@ SHIM_OF(ssize_t, write, int descriptor, const void *data, size_t size)
     return is_file && file_fails(SHIM_WRITE, &size) ? -1 : __real_write(descriptor, data, size);
 }
 
+static bool transfers_are_held; /* of the loop's thread */
+
+void shims_hold_transfers(void)
+{
+    transfers_are_held = true;
+    shims_hold(SHIM_READ);
+    shims_hold(SHIM_WRITE);
+}
+
+void shims_release_transfers(void)
+{
+    transfers_are_held = false;
+    shims_release(SHIM_READ);
+    shims_release(SHIM_WRITE);
+}
+
+int shims_held_transfers(void)
+{
+    return shims_held(SHIM_READ) + shims_held(SHIM_WRITE);
+}
+
 SHIM_OF(ssize_t, preadv2, int descriptor, const struct iovec *vector, int count, off_t offset, int flags)
 {
     struct iovec cut = *vector;
+    if (transfers_are_held) { /* nothing is cached */
+        errno = EAGAIN;
+        return -1;
+    }
     return file_fails(SHIM_BEGIN, &cut.iov_len) ? -1 : __real_preadv2(descriptor, &cut, count, offset, flags);
 }
 
@@ -209,6 +247,12 @@ SHIM_OF(int, unlink, const char *path)
 {
     shim_called(SHIM_CHANGE);
     return __real_unlink(path);
+}
+
+SHIM_OF(int, symlink, const char *content, const char *path)
+{
+    shim_called(SHIM_CHANGE);
+    return __real_symlink(content, path);
 }
 
 SHIM_OF(int, mkdir, const char *path, mode_t mode)
@@ -417,6 +461,12 @@ long __wrap_syscall(long number, ...)
             return -1;
     }
 #endif
+    if (number == SYS_waitid) {
+        size_t limit = SIZE_MAX;
+        shim_called(SHIM_COLLECT);
+        if (shim_fault_of(SHIM_COLLECT, &limit) == SHIM_NOT_READY)
+            return 0; /* a debugger has it first: nothing is told yet */
+    }
 #if defined(SYS_epoll_pwait2)
     if (number == SYS_epoll_pwait2) {
         shim_called(SHIM_WAIT);

@@ -49,6 +49,9 @@ const udp_setting *shims_udp_last_setting(void);
 int shims_udp_tells_refusals(void);
 int shims_udp_tells_hops(void);
 
+/* How often a socket was told that it has no peer, which may cost it its port for a moment (Unix). */
+int64_t shims_udp_disconnects(void);
+
 /* What is held is done now. False: nothing is. */
 bool shims_udp_let_go(void);
 

@@ -4,14 +4,29 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "shims_inner.h"
+
 static struct {
     const udp_step *steps;
     size_t left;
     int64_t calls;
 } scripts[UDP_CALLS];
 
+static int64_t disconnects;
+
+void shim_disconnects(void)
+{
+    disconnects++;
+}
+
+int64_t shims_udp_disconnects(void)
+{
+    return disconnects;
+}
+
 void shims_udp_begin(void)
 {
+    disconnects = 0;
     memset(scripts, 0, sizeof scripts);
 }
 

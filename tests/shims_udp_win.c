@@ -48,6 +48,11 @@ static struct {
     int tells_hops;
 } settings;
 
+int64_t shims_udp_disconnects(void)
+{
+    return 0;
+}
+
 void shims_udp_begin(void)
 {
     memset(scripts, 0, sizeof scripts);
@@ -118,9 +123,9 @@ SHIM_OF(int, WSAIoctl, SOCKET socket, DWORD code, LPVOID in, DWORD in_size, LPVO
 SHIM_OF(HANDLE, CreateIoCompletionPort, HANDLE file, HANDLE existing, ULONG_PTR key, DWORD threads)
 {
     HANDLE result = __real___imp_CreateIoCompletionPort(file, existing, key, threads);
+    replay_attached(file, existing, key);
     if (!existing)
         port = result;
-    shim_watch_attach(file, existing, key);
     return result;
 }
 
@@ -139,12 +144,12 @@ static int failed(DWORD error)
     return SOCKET_ERROR;
 }
 
-/* The packet of a request that ended like this. */
-static void post(OVERLAPPED *overlapped, DWORD status, DWORD bytes)
+void shim_post(void *overlapped, uint32_t status, uint32_t bytes)
 {
-    overlapped->Internal = status;
-    overlapped->InternalHigh = bytes;
-    CHECK(PostQueuedCompletionStatus(port, bytes, 0, overlapped));
+    OVERLAPPED *ended = overlapped;
+    ended->Internal = status;
+    ended->InternalHigh = bytes;
+    CHECK(PostQueuedCompletionStatus(port, bytes, 0, ended));
 }
 
 extern int(WINAPI *__real___imp_WSARecvFrom)(SOCKET, LPWSABUF, DWORD, LPDWORD, LPDWORD, SOCKADDR *, LPINT,
@@ -162,7 +167,7 @@ static int receive_cut(SOCKET socket, LPWSABUF buffers, DWORD count, SOCKADDR *f
                  SOCKET_ERROR);
     CHECK_EQ_INT(WSAGetLastError(), WSAEMSGSIZE);
     if (overlapped)
-        post(overlapped, BUFFER_OVERFLOW, room);
+        shim_post(overlapped, BUFFER_OVERFLOW, room);
     return failed(later ? WSA_IO_PENDING : WSAEMSGSIZE);
 }
 
@@ -182,7 +187,7 @@ SHIM_OF(int, WSARecvFrom, SOCKET socket, LPWSABUF buffers, DWORD count, LPDWORD 
                           : failed(WSAEWOULDBLOCK);
     case UDP_REFUSED_LATER:
         CHECK(overlapped != NULL);
-        post(overlapped, PORT_UNREACHABLE, 0);
+        shim_post(overlapped, PORT_UNREACHABLE, 0);
         return failed(WSA_IO_PENDING);
     case UDP_CUT:
     case UDP_CUT_LATER:
@@ -228,12 +233,14 @@ SHIM_OF(int, WSASendTo, SOCKET socket, LPWSABUF buffers, DWORD count, LPDWORD se
 SHIM_OF(WINBOOL, CancelIoEx, HANDLE handle, LPOVERLAPPED overlapped)
 {
     int result;
-    if (shim_watch_cancel(handle, overlapped, &result))
+    if (replay_cancels(handle, overlapped, &result))
         return result;
+    if (shim_file_cancels(overlapped))
+        return TRUE;
     if (!held.overlapped || overlapped != held.overlapped)
         return __real___imp_CancelIoEx(handle, overlapped);
     held.overlapped = NULL;
-    post(overlapped, CANCELLED, 0);
+    shim_post(overlapped, CANCELLED, 0);
     return TRUE;
 }
 
@@ -247,6 +254,6 @@ bool shims_udp_let_go(void)
     CHECK_EQ_INT(__real___imp_WSASendTo(held.socket, held.buffers, held.count, &sent, 0,
                                         held.to_size ? (SOCKADDR *)&held.to : NULL, held.to_size, NULL, NULL),
                  0);
-    post(overlapped, 0, sent);
+    shim_post(overlapped, 0, sent);
     return true;
 }

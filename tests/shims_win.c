@@ -16,7 +16,7 @@
 
 bool shim_exists(shim kind)
 {
-    return kind != SHIM_SEND_FILE && kind != SHIM_PIDFD; /* TransmitFile does not wait */
+    return kind != SHIM_SEND_FILE && kind != SHIM_PIDFD && kind != SHIM_COLLECT; /* TransmitFile does not wait */
 }
 
 bool shim_can(shim kind, shim_fault fault)
@@ -108,6 +108,66 @@ static WINBOOL at_once(bool reads, HANDLE file, void *data, DWORD size, LPOVERLA
     return good;
 }
 
+/* A request for the port that the system has not got yet. One at a time; all on the loop's thread. */
+static struct {
+    bool on;
+    bool reads;
+    HANDLE file;
+    void *data;
+    DWORD size;
+    LPOVERLAPPED overlapped; /* NULL: none */
+} put_off;
+
+void shims_hold_transfers(void)
+{
+    put_off.on = true;
+}
+
+int shims_held_transfers(void)
+{
+    return put_off.overlapped != NULL;
+}
+
+void shims_release_transfers(void)
+{
+    LPOVERLAPPED overlapped = put_off.overlapped;
+    WINBOOL accepted;
+    put_off.on = false;
+    put_off.overlapped = NULL;
+    if (!overlapped)
+        return;
+    accepted = put_off.reads
+                   ? __real___imp_ReadFile(put_off.file, put_off.data, put_off.size, NULL, overlapped)
+                   : __real___imp_WriteFile(put_off.file, put_off.data, put_off.size, NULL, overlapped);
+    if (accepted) /* it is over, and no packet follows */
+        shim_post(overlapped, 0, (uint32_t)overlapped->InternalHigh);
+    else if (GetLastError() != ERROR_IO_PENDING)
+        shim_post(overlapped, 0xC0000185, 0); /* an error of the device */
+}
+
+bool shim_file_cancels(void *overlapped)
+{
+    if (!put_off.overlapped || overlapped != put_off.overlapped)
+        return false;
+    put_off.overlapped = NULL;
+    shim_post(overlapped, 0xC0000120, 0);
+    return true;
+}
+
+static bool puts_off(bool reads, HANDLE file, void *data, DWORD size, LPOVERLAPPED overlapped)
+{
+    if (!put_off.on || put_off.overlapped)
+        return false;
+    put_off.reads = reads;
+    put_off.file = file;
+    put_off.data = data;
+    put_off.size = size;
+    put_off.overlapped = overlapped;
+    overlapped->Internal = 0x103; /* under way */
+    SetLastError(ERROR_IO_PENDING);
+    return true;
+}
+
 /* What a request is to have: true, *result is. */
 static bool request_fails(bool reads, HANDLE file, void *data, DWORD *size, LPOVERLAPPED overlapped, WINBOOL *result)
 {
@@ -116,6 +176,8 @@ static bool request_fails(bool reads, HANDLE file, void *data, DWORD *size, LPOV
     size_t limit = 1;
     shim_called(kind);
     *result = FALSE;
+    if (!waits && puts_off(reads, file, data, *size, overlapped))
+        return true;
     switch (shim_fault_of(kind, &limit)) {
     case SHIM_SHORT:
         *size = *size > limit ? (DWORD)limit : *size;
@@ -179,6 +241,24 @@ SHIM_OF(WINBOOL, MoveFileExW, LPCWSTR from, LPCWSTR to, DWORD flags)
 {
     shim_called(SHIM_CHANGE);
     return __real___imp_MoveFileExW(from, to, flags);
+}
+
+SHIM_OF(BOOLEAN, CreateSymbolicLinkW, LPCWSTR path, LPCWSTR content, DWORD flags)
+{
+    shim_called(SHIM_CHANGE);
+    return __real___imp_CreateSymbolicLinkW(path, content, flags);
+}
+
+SHIM_OF(WINBOOL, CreateDirectoryW, LPCWSTR path, LPSECURITY_ATTRIBUTES security)
+{
+    shim_called(SHIM_CHANGE);
+    return __real___imp_CreateDirectoryW(path, security);
+}
+
+SHIM_OF(WINBOOL, RemoveDirectoryW, LPCWSTR path)
+{
+    shim_called(SHIM_CHANGE);
+    return __real___imp_RemoveDirectoryW(path);
 }
 
 SHIM_OF(WINBOOL, CloseHandle, HANDLE handle)

@@ -23,9 +23,13 @@ bool standard_begin(int which, enum standard_kind kind, const char *path, int64_
 /* The process's own one again. */
 void standard_end(void);
 
+/* The same, but the other end stays: for the streams that were made meanwhile. */
+void standard_give_back(void);
+
 /* At the other end. */
 bool standard_feed(const void *data, size_t size);
 int64_t standard_drain(void *data, size_t size); /* waits for some; 0: the end */
+int64_t standard_drain_now(void *data, size_t size); /* waits for nothing; 0: nothing is there */
 void standard_hang_up(void);                     /* closes it */
 
 /* The stream as the process has it, without the library: writes to it. */

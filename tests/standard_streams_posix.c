@@ -1,6 +1,7 @@
 #include "standard_streams.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <pty.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -74,6 +75,11 @@ bool standard_begin(int which, enum standard_kind kind, const char *path, int64_
 void standard_end(void)
 {
     standard_hang_up();
+    standard_give_back();
+}
+
+void standard_give_back(void)
+{
     if (own >= 0) {
         (void)dup2(own, replaced);
         (void)close(own);
@@ -91,6 +97,12 @@ bool standard_feed(const void *data, size_t size)
 int64_t standard_drain(void *data, size_t size)
 {
     return read(other, data, size);
+}
+
+int64_t standard_drain_now(void *data, size_t size)
+{
+    struct pollfd asked = {.fd = other, .events = POLLIN};
+    return poll(&asked, 1, 0) == 1 ? standard_drain(data, size) : 0;
 }
 
 void standard_hang_up(void)

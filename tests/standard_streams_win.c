@@ -43,6 +43,11 @@ bool standard_begin(int which, enum standard_kind kind, const char *path, int64_
 void standard_end(void)
 {
     standard_hang_up();
+    standard_give_back();
+}
+
+void standard_give_back(void)
+{
     (void)SetStdHandle(replaced, own);
     if (now)
         (void)CloseHandle(now);
@@ -59,6 +64,14 @@ int64_t standard_drain(void *data, size_t size)
 {
     DWORD got = 0;
     return ReadFile(other, data, (DWORD)size, &got, NULL) ? (int64_t)got : 0;
+}
+
+int64_t standard_drain_now(void *data, size_t size)
+{
+    DWORD there = 0;
+    if (!PeekNamedPipe(other, NULL, 0, NULL, &there, NULL) || there == 0)
+        return 0;
+    return standard_drain(data, size < there ? size : there);
 }
 
 void standard_hang_up(void)

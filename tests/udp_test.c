@@ -8,18 +8,6 @@
 #include "loopback.h"
 #include "system.h"
 
-/* A case that the simulated network, which knows no datagrams, skips. */
-#define UDP_CASE(name)                                                                                                 \
-    static void name##_body(void);                                                                                     \
-    TASK_CASE(name)                                                                                                    \
-    {                                                                                                                  \
-        if (on_backend("sim"))                                                                                         \
-            skip_case("the simulation has no datagrams");                                                              \
-        else                                                                                                           \
-            name##_body();                                                                                             \
-    }                                                                                                                  \
-    static void name##_body(void)
-
 static bool on_wine(void)
 {
     return on_backend("iocp") && system_is_wine();
@@ -132,18 +120,18 @@ static void echo_sizes(const char *ip)
     free(in);
 }
 
-UDP_CASE(an_echo_is_exact_at_every_size_over_ipv4)
+TASK_CASE(an_echo_is_exact_at_every_size_over_ipv4)
 {
     echo_sizes("127.0.0.1");
 }
 
-UDP_CASE(an_echo_is_exact_at_every_size_over_ipv6)
+TASK_CASE(an_echo_is_exact_at_every_size_over_ipv6)
 {
     if (has_ipv6())
         echo_sizes("::1");
 }
 
-UDP_CASE(datagrams_come_in_order_and_none_is_lost)
+TASK_CASE(datagrams_come_in_order_and_none_is_lost)
 {
     enum { MANY = 2000, BURST = 40 };
     pair p;
@@ -162,7 +150,7 @@ UDP_CASE(datagrams_come_in_order_and_none_is_lost)
     close_pair(&p);
 }
 
-UDP_CASE(an_empty_datagram_is_a_datagram)
+TASK_CASE(an_empty_datagram_is_a_datagram)
 {
     char byte = 'x';
     pl_datagram_info info;
@@ -180,7 +168,7 @@ UDP_CASE(an_empty_datagram_is_a_datagram)
 }
 
 /* Both while it waits and when it is there already. */
-UDP_CASE(a_datagram_larger_than_the_room_is_cut_which_is_told_and_no_error)
+TASK_CASE(a_datagram_larger_than_the_room_is_cut_which_is_told_and_no_error)
 {
     uint8_t out[3000], in[1001];
     pl_datagram_info info;
@@ -213,7 +201,7 @@ UDP_CASE(a_datagram_larger_than_the_room_is_cut_which_is_told_and_no_error)
     close_pair(&p);
 }
 
-UDP_CASE(several_buffers_are_one_datagram_both_ways)
+TASK_CASE(several_buffers_are_one_datagram_both_ways)
 {
     uint8_t data[1000], in[1200];
     pl_buffer parts[3];
@@ -285,7 +273,7 @@ static int receive_whole_batch(pl_udp *udp, batch *b, uint32_t first, const pl_a
     return calls;
 }
 
-UDP_CASE(many_are_sent_and_received_by_one_call_each_and_go_back_as_they_are)
+TASK_CASE(many_are_sent_and_received_by_one_call_each_and_go_back_as_they_are)
 {
     batch out, in;
     pair p;
@@ -301,7 +289,7 @@ UDP_CASE(many_are_sent_and_received_by_one_call_each_and_go_back_as_they_are)
     close_pair(&p);
 }
 
-UDP_CASE(a_receive_of_many_waits_for_one_only)
+TASK_CASE(a_receive_of_many_waits_for_one_only)
 {
     batch in;
     pl_op op = {0};
@@ -322,7 +310,7 @@ UDP_CASE(a_receive_of_many_waits_for_one_only)
 
 /* --- Connected --- */
 
-UDP_CASE(a_connected_socket_needs_no_address_and_hears_its_peer_only)
+TASK_CASE(a_connected_socket_needs_no_address_and_hears_its_peer_only)
 {
     char data[16];
     pl_address peer = {0};
@@ -350,7 +338,7 @@ UDP_CASE(a_connected_socket_needs_no_address_and_hears_its_peer_only)
     close_pair(&p);
 }
 
-UDP_CASE(a_socket_changes_its_peer_and_loses_it_but_keeps_its_port)
+TASK_CASE(a_socket_changes_its_peer_and_loses_it_but_keeps_its_port)
 {
     char data[16];
     pl_address now = {0};
@@ -387,7 +375,7 @@ UDP_CASE(a_socket_changes_its_peer_and_loses_it_but_keeps_its_port)
 }
 
 /* Whether it waits already, or begins only then. */
-UDP_CASE(an_unconnected_socket_never_hears_that_nobody_listened)
+TASK_CASE(an_unconnected_socket_never_hears_that_nobody_listened)
 {
     char data[16];
     pl_address nowhere = silence();
@@ -410,7 +398,7 @@ UDP_CASE(an_unconnected_socket_never_hears_that_nobody_listened)
 }
 
 /* A receive is told once, whether it waits or begins later; a send is not told, and goes out. */
-UDP_CASE(a_connected_sockets_receive_is_told_that_nobody_listened_and_receiving_goes_on)
+TASK_CASE(a_connected_sockets_receive_is_told_that_nobody_listened_and_receiving_goes_on)
 {
     char data[16];
     pl_address nowhere = silence();
@@ -447,7 +435,7 @@ UDP_CASE(a_connected_sockets_receive_is_told_that_nobody_listened_and_receiving_
 
 /* --- Addresses --- */
 
-UDP_CASE(a_socket_of_both_families_shows_ipv4_addresses_as_such)
+TASK_CASE(a_socket_of_both_families_shows_ipv4_addresses_as_such)
 {
     char data[16];
     pl_udp_options options = {.size = sizeof options, .destination = 1};
@@ -491,7 +479,7 @@ UDP_CASE(a_socket_of_both_families_shows_ipv4_addresses_as_such)
     pl_udp_close(six);
 }
 
-UDP_CASE(a_socket_of_ipv6_only_leaves_the_port_to_ipv4)
+TASK_CASE(a_socket_of_ipv6_only_leaves_the_port_to_ipv4)
 {
     pl_udp_options options = {.size = sizeof options, .ipv6_only = 1};
     pl_address at_six, local, four = address_of("127.0.0.1", 9);
@@ -536,7 +524,7 @@ static void check_destination(const char *ip)
     pl_udp_close(udp);
 }
 
-UDP_CASE(the_destination_is_told_to_who_asks_for_it)
+TASK_CASE(the_destination_is_told_to_who_asks_for_it)
 {
     check_destination("127.0.0.1");
     check_destination("127.0.0.2");
@@ -544,7 +532,7 @@ UDP_CASE(the_destination_is_told_to_who_asks_for_it)
         check_destination("::1");
 }
 
-UDP_CASE(without_that_option_there_is_no_destination)
+TASK_CASE(without_that_option_there_is_no_destination)
 {
     char data[4];
     pl_datagram_info info;
@@ -558,7 +546,7 @@ UDP_CASE(without_that_option_there_is_no_destination)
     close_pair(&p);
 }
 
-UDP_CASE(a_port_is_ones_own_unless_both_share_it)
+TASK_CASE(a_port_is_ones_own_unless_both_share_it)
 {
     pl_udp_options options = {.size = sizeof options, .reuse_address = 1};
     pl_udp *first, *second = NULL;
@@ -575,7 +563,7 @@ UDP_CASE(a_port_is_ones_own_unless_both_share_it)
     pl_udp_close(second);
 }
 
-UDP_CASE(an_address_that_is_not_ours_is_refused)
+TASK_CASE(an_address_that_is_not_ours_is_refused)
 {
     pl_udp *udp = NULL;
     pl_address local = address_of("192.0.2.1", 0);
@@ -589,7 +577,7 @@ UDP_CASE(an_address_that_is_not_ours_is_refused)
 
 /* --- Broadcast and multicast --- */
 
-UDP_CASE(a_broadcast_goes_out_if_it_is_allowed)
+TASK_CASE(a_broadcast_goes_out_if_it_is_allowed)
 {
     char data[16];
     pl_udp_options options = {.size = sizeof options, .broadcast = 1};
@@ -635,7 +623,7 @@ static void check_group(pl_udp *member, pl_udp *sender, const pl_address *group,
     CHECK_MEM(data, "plain", 5);
 }
 
-UDP_CASE(a_member_of_an_ipv4_group_gets_what_is_sent_to_it)
+TASK_CASE(a_member_of_an_ipv4_group_gets_what_is_sent_to_it)
 {
     pl_udp_options sharing = {.size = sizeof sharing, .reuse_address = 1, .destination = 1};
     pl_address here = address_of("127.0.0.1", 0), at, group, plain;
@@ -691,7 +679,7 @@ static uint32_t loopback_index(const char *ip)
     return info.interface_index;
 }
 
-UDP_CASE(an_interface_is_chosen_by_its_index_too)
+TASK_CASE(an_interface_is_chosen_by_its_index_too)
 {
     pl_udp_options sharing = {.size = sizeof sharing, .reuse_address = 1};
     uint32_t index = loopback_index("127.0.0.1");
@@ -718,7 +706,7 @@ UDP_CASE(an_interface_is_chosen_by_its_index_too)
     pl_udp_close(sender);
 }
 
-UDP_CASE(a_member_of_an_ipv6_group_gets_what_is_sent_to_it)
+TASK_CASE(a_member_of_an_ipv6_group_gets_what_is_sent_to_it)
 {
     pl_udp_options options = {.size = sizeof options, .reuse_address = 1, .ipv6_only = 1};
     pl_multicast_options by = {.size = sizeof by};
@@ -754,7 +742,7 @@ UDP_CASE(a_member_of_an_ipv6_group_gets_what_is_sent_to_it)
     pl_udp_close(sender);
 }
 
-UDP_CASE(settings_are_taken_and_what_makes_no_sense_is_refused)
+TASK_CASE(settings_are_taken_and_what_makes_no_sense_is_refused)
 {
     pl_udp *udp = open_here(NULL);
     pl_udp *six = NULL;
@@ -802,7 +790,7 @@ UDP_CASE(settings_are_taken_and_what_makes_no_sense_is_refused)
 
 /* --- Misuse --- */
 
-UDP_CASE(bad_arguments_are_refused_and_change_nothing)
+TASK_CASE(bad_arguments_are_refused_and_change_nothing)
 {
     static char large[PL_DATAGRAM_MAX + 1];
     const pl_udp_options unsized = {.size = 0};
@@ -888,13 +876,18 @@ TEST_CASE(a_socket_needs_a_loop_and_task_calls_a_task)
     CHECK(pl_udp_receive_many(udp, NULL, 1) < 0);
 }
 
-TASK_CASE(the_simulation_says_that_it_has_no_datagrams)
+static void look_for_datagrams(void)
 {
     pl_udp *udp = NULL;
-    if (!on_backend("sim"))
-        return;
     CHECK_EQ_INT(pl_udp_open(&udp, NULL, NULL), PL_ENOTSUP);
     CHECK(udp == NULL);
+}
+
+TEST_CASE(the_simulation_says_that_it_has_no_datagrams)
+{
+    test_context simulated = {.backend = "sim"};
+    (void)t;
+    loopback_run(&simulated, look_for_datagrams, NULL);
 }
 
 /* --- Cancelling --- */
@@ -907,7 +900,7 @@ static int64_t receive_once(void *arg)
     return rc < 0 ? rc : (int64_t)number;
 }
 
-UDP_CASE(a_receive_cancelled_before_it_starts_takes_nothing)
+TASK_CASE(a_receive_cancelled_before_it_starts_takes_nothing)
 {
     uint32_t number = 5;
     pl_task *task = NULL;
@@ -929,7 +922,7 @@ UDP_CASE(a_receive_cancelled_before_it_starts_takes_nothing)
     close_pair(&p);
 }
 
-UDP_CASE(a_receive_cancelled_while_it_waits_takes_nothing)
+TASK_CASE(a_receive_cancelled_while_it_waits_takes_nothing)
 {
     uint32_t number = 6;
     char data[4];
@@ -963,7 +956,7 @@ static int64_t receive_late(void *arg)
 
 /* The datagram is in the system's hands, or in the operation, or with its waiter, when the cancel comes: it is received
  * once, by that receive or by the next. */
-UDP_CASE(a_cancel_that_comes_late_loses_no_datagram)
+TASK_CASE(a_cancel_that_comes_late_loses_no_datagram)
 {
     enum { ROUNDS = 300 };
     dice d = dice_of(5);
@@ -999,7 +992,7 @@ UDP_CASE(a_cancel_that_comes_late_loses_no_datagram)
     close_pair(&p);
 }
 
-UDP_CASE(a_time_limit_that_ends_at_any_moment_loses_no_datagram)
+TASK_CASE(a_time_limit_that_ends_at_any_moment_loses_no_datagram)
 {
     enum { ROUNDS = 200 };
     dice d = dice_of(6);
@@ -1022,7 +1015,7 @@ UDP_CASE(a_time_limit_that_ends_at_any_moment_loses_no_datagram)
     close_pair(&p);
 }
 
-UDP_CASE(receives_are_served_first_in_first_out_and_one_leaves_at_any_place)
+TASK_CASE(receives_are_served_first_in_first_out_and_one_leaves_at_any_place)
 {
     enum { WAITING = 5 };
     pl_op ops[WAITING];
@@ -1053,7 +1046,7 @@ UDP_CASE(receives_are_served_first_in_first_out_and_one_leaves_at_any_place)
 
 /* --- Closing --- */
 
-UDP_CASE(closing_ends_all_who_wait)
+TASK_CASE(closing_ends_all_who_wait)
 {
     char data[3][4];
     pl_op ops[3];
@@ -1085,7 +1078,7 @@ UDP_CASE(closing_ends_all_who_wait)
     CHECK(pl_udp_ref(NULL) == NULL);
 }
 
-UDP_CASE(a_datagram_that_came_before_the_close_is_returned_or_the_close_is_told)
+TASK_CASE(a_datagram_that_came_before_the_close_is_returned_or_the_close_is_told)
 {
     char data[4];
     pl_op op = {0};
@@ -1110,8 +1103,6 @@ static void leave_receives(void)
 {
     int i;
     memset(&left, 0, sizeof left);
-    if (on_backend("sim"))
-        return;
     left.udp = open_here(NULL);
     for (i = 0; i < 2; i++)
         CHECK_EQ_INT(pl_udp_receive_start(&left.ops[i], left.udp, left.data[i], 4, NULL), PL_OK);
@@ -1121,10 +1112,6 @@ TEST_CASE(the_end_of_the_loop_closes_what_is_open)
 {
     int i;
     loopback_run(t, leave_receives, NULL);
-    if (!left.udp) {
-        t_skip(t, "the simulation has no datagrams");
-        return;
-    }
     for (i = 0; i < 2; i++) {
         CHECK(!pl_op_is_pending(&left.ops[i]));
         CHECK_EQ_INT(pl_op_result(&left.ops[i]), PL_ECLOSED);
@@ -1143,8 +1130,6 @@ static void open_when_memory_is_scarce(void)
     char data[4];
     pl_address at;
     int64_t calls;
-    if (on_backend("sim"))
-        return;
     scarce.fail_at = scarce.calls + 1;
     CHECK_EQ_INT(pl_udp_open(&udp, NULL, NULL), PL_ENOMEM);
     CHECK(udp == NULL);
@@ -1166,7 +1151,7 @@ TEST_CASE(without_memory_nothing_is_opened_and_datagrams_need_none)
     allocation_end(&scarce);
 }
 
-TEST_SUITE(udp, TEST_BACKENDS_ALL,
+TEST_SUITE(udp, TEST_BACKENDS_REAL,
            CASE(an_echo_is_exact_at_every_size_over_ipv4),
            CASE(an_echo_is_exact_at_every_size_over_ipv6),
            CASE(datagrams_come_in_order_and_none_is_lost),

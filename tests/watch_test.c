@@ -357,6 +357,46 @@ WATCH_CASE(a_folder_that_is_renamed_takes_what_is_in_it_along)
     pl_watch_close(watch);
 }
 
+/* Somebody has the old folder open, as a shell that stands in it: the system goes on watching it. */
+static void take_the_name_of_one_in_use(bool replaced)
+{
+    pl_file *in_use = NULL;
+    if (on_backend("iocp")) {
+        skip_case("a folder that is open keeps its name there");
+        return;
+    }
+    make_folder(ROOT "/sub");
+    REQUIRE_EQ_INT(pl_file_open(&in_use, ROOT "/sub", NULL), PL_OK);
+    REQUIRE(start_recursive());
+    if (replaced) {
+        make_folder(ROOT "/new");
+        CHECK(expect(PL_WATCH_CREATED, "new", NULL));
+        move(ROOT "/new", ROOT "/sub");
+        CHECK(expect(PL_WATCH_RENAMED, "sub", "new"));
+    } else {
+        path_remove(ROOT "/sub");
+        CHECK(expect(PL_WATCH_DELETED, "sub", NULL));
+        make_folder(ROOT "/sub");
+        CHECK(expect(PL_WATCH_CREATED, "sub", NULL));
+    }
+    move(ROOT "/sub", ROOT "/other");
+    CHECK(expect(PL_WATCH_RENAMED, "other", "sub"));
+    make(ROOT "/other/f");
+    CHECK(expect(PL_WATCH_CREATED, "other/f", NULL));
+    pl_file_close(in_use);
+    pl_watch_close(watch);
+}
+
+WATCH_CASE(a_folder_named_as_a_removed_one_that_is_in_use_takes_its_content_along)
+{
+    take_the_name_of_one_in_use(false);
+}
+
+WATCH_CASE(a_folder_that_replaces_one_in_use_takes_its_content_along)
+{
+    take_the_name_of_one_in_use(true);
+}
+
 WATCH_CASE(a_folder_that_moves_out_is_not_watched_any_more)
 {
     if (skip_without_trees())
@@ -857,6 +897,8 @@ TEST_SUITE(watch, TEST_BACKENDS_REAL, CASE(what_happens_to_a_file_is_told_in_ord
            CASE(what_is_in_sub_folders_is_told_with_its_path), CASE(what_is_made_in_new_sub_folders_is_told_once),
            CASE(a_folder_that_is_filled_while_its_watch_is_made_is_told_whole_and_once),
            CASE(a_folder_that_is_renamed_takes_what_is_in_it_along),
+           CASE(a_folder_named_as_a_removed_one_that_is_in_use_takes_its_content_along),
+           CASE(a_folder_that_replaces_one_in_use_takes_its_content_along),
            CASE(a_folder_that_moves_out_is_not_watched_any_more),
            CASE(who_follows_the_events_of_a_tree_knows_what_is_in_it),
            CASE(the_end_of_the_folder_is_the_end_of_the_watch_when_all_was_told),

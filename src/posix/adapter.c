@@ -439,19 +439,22 @@ static bool attempt_send_to(adapter *self, pl__completion *c, outcome *out)
 
 /* What a watch should be told: the flags it lacks. The others are set, and mean nothing: a selector that is
  * level-triggered would tell them at each wait. */
-static uint16_t flags_but(const adapter *self, uint32_t events)
+static uint16_t flags_but(const adapter *self, uint32_t events, uint16_t before)
 {
-    if ((events & PL_POLL_HANGUP) && self->selector->type->end_is_readable)
-        events |= PL_POLL_READABLE;
-    return (uint16_t)((events & PL_POLL_READABLE ? 0 : PL__READABLE) | (events & PL_POLL_WRITABLE ? 0 : PL__WRITABLE) |
-                      (events & (PL_POLL_PRIORITY | PL_POLL_HANGUP) ? 0 : PL__HANGUP));
+    bool needs_end = (events & (PL_POLL_PRIORITY | PL_POLL_HANGUP)) && self->selector->type->end_is_readable;
+    bool no_bytes = needs_end && !(events & PL_POLL_READABLE);
+    return (uint16_t)((events & PL_POLL_READABLE || needs_end ? 0 : PL__READABLE) |
+                      (events & PL_POLL_WRITABLE ? 0 : PL__WRITABLE) |
+                      (events & (PL_POLL_PRIORITY | PL_POLL_HANGUP) ? 0 : PL__HANGUP) |
+                      (events & PL_POLL_PRIORITY ? 0 : PL__NO_PRIORITY) | (events & PL_POLL_HANGUP ? 0 : PL__NO_END) |
+                      (no_bytes ? PL__NO_BYTES | (before & PL__SEEN) : 0));
 }
 
 static bool attempt_poll(adapter *self, pl__completion *c, outcome *out)
 {
     int happened = pl__poll_now(descriptor_of(c->handle), c->as.poll.events);
     if (happened == 0)
-        c->handle->flags = flags_but(self, c->as.poll.events);
+        c->handle->flags = flags_but(self, c->as.poll.events, c->handle->flags);
     return happened != 0 && ended(out, happened);
 }
 

@@ -26,6 +26,7 @@
 
 #include "../device.h"
 #include "error.h"
+#include "pipe.h"
 
 #if !defined(PIPE_BUF)
 #define PIPE_BUF 512
@@ -108,14 +109,11 @@ static int fill_device(pl__device *device, int descriptor, int kind)
 {
     descriptors *own = descriptors_of(device);
     *own = (descriptors){.descriptor = -1, .interrupt = {-1, -1}, .kind = (uint8_t)kind};
-    if (pipe(own->interrupt) < 0)
-        return -errno;
+    int result = pl__pipe_ends(own->interrupt);
+    if (result < 0)
+        return result;
     own->descriptor = fcntl(descriptor, F_DUPFD_CLOEXEC, 3);
-    if (own->descriptor < 0)
-        return -errno;
-    for (int i = 0; i < 2; i++)
-        (void)fcntl(own->interrupt[i], F_SETFD, FD_CLOEXEC);
-    return 0;
+    return own->descriptor < 0 ? -errno : 0;
 }
 
 static int open_device(pl__handle *handle, int descriptor, int kind)

@@ -8,11 +8,11 @@
 #include "../dump.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>
 
 #include "error.h"
+#include "pipe.h"
 
 enum { PL__DUMP = 'd', PL__END = 'e' };
 
@@ -84,11 +84,8 @@ static void close_pipe(void)
 
 static int open_pipe(void)
 {
-    if (pipe(pipe_ends) < 0)
-        return pl__error_from_errno(errno);
-    for (int i = 0; i < 2; i++)
-        (void)fcntl(pipe_ends[i], F_SETFD, FD_CLOEXEC);
-    return PL_OK;
+    int result = pl__pipe_ends(pipe_ends);
+    return result < 0 ? pl__error_from_errno(-result) : PL_OK;
 }
 
 int pl__dump_key_watch(void)

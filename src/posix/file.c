@@ -35,9 +35,15 @@ int64_t pl__job_failed(pl__job *job, int error)
 
 /* --- What the system says of a file ------------------------------------------------------------------------------- */
 
+/* At the end of the range where 64 bits do not reach: before 1678, after 2261. */
 static int64_t nanoseconds(const struct timespec *time)
 {
-    return (int64_t)time->tv_sec * 1000000000 + time->tv_nsec;
+    const int64_t second = 1000000000;
+    if (time->tv_sec >= INT64_MAX / second)
+        return INT64_MAX;
+    if (time->tv_sec <= INT64_MIN / second)
+        return INT64_MIN;
+    return (int64_t)time->tv_sec * second + time->tv_nsec;
 }
 
 void pl__info_from_stat(pl_file_info *info, const struct stat *status)
@@ -361,12 +367,14 @@ int64_t pl__run_file_resize(pl__job *job)
 static struct timespec time_of(int64_t nanoseconds_since_1970)
 {
     const int64_t second = 1000000000;
-    int64_t rest = nanoseconds_since_1970 % second;
-    if (rest < 0)
+    int64_t seconds = nanoseconds_since_1970 / second, rest = nanoseconds_since_1970 % second;
+    if (rest < 0) {
+        seconds--;
         rest += second;
+    }
     if (nanoseconds_since_1970 == PL_TIME_KEEP)
         return (struct timespec){.tv_nsec = UTIME_OMIT};
-    return (struct timespec){.tv_sec = (time_t)((nanoseconds_since_1970 - rest) / second), .tv_nsec = (long)rest};
+    return (struct timespec){.tv_sec = (time_t)seconds, .tv_nsec = (long)rest};
 }
 
 int64_t pl__run_file_times(pl__job *job)

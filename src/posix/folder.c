@@ -49,6 +49,18 @@ static int append(listing *list, const char *name, const struct stat *status)
     return 0;
 }
 
+/* What the listing itself says, where the system says no more: somebody else's file system may be gone or closed to us. */
+static struct stat status_of(const struct dirent *entry)
+{
+    struct stat status = {0};
+#if defined(DTTOIF)
+    status.st_mode = (mode_t)DTTOIF(entry->d_type);
+#else
+    PL__UNUSED(entry);
+#endif
+    return status;
+}
+
 /* 0, or an errno. */
 static int read_entries(DIR *folder, listing *list)
 {
@@ -61,8 +73,11 @@ static int read_entries(DIR *folder, listing *list)
             return errno;
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
             continue;
-        if (fstatat(dirfd(folder), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0)
-            continue; /* gone meanwhile */
+        if (fstatat(dirfd(folder), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0) {
+            if (errno == ENOENT)
+                continue; /* gone meanwhile */
+            status = status_of(entry);
+        }
         if (append(list, entry->d_name, &status) != 0)
             return ENOMEM;
     }

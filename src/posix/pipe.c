@@ -17,30 +17,25 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "../check.h"
 #include "../pipe.h"
 #include "error.h"
+#include "socket.h"
 
 enum {
-    VECTOR_MAX = 64,         /* buffers of one write */
-    TRANSFER_MAX = 1 << 30,  /* bytes of one call; the systems' own limits are just above */
     EMPTY_MESSAGES_MAX = 64, /* passed over in one call */
+    LOCK_TRIES = 1000,       /* a millisecond apart */
     FOLDER_MAX = sizeof((struct sockaddr_un *)0)->sun_path
 };
-
-static int64_t or_error(ssize_t count)
-{
-    if (count >= 0)
-        return count;
-    return errno == EWOULDBLOCK ? -EAGAIN : -errno;
-}
 
 static int set_non_blocking(int descriptor)
 {
@@ -69,9 +64,9 @@ int64_t pl__pipe_read(int descriptor, void *data, size_t size)
     if (size == 0)
         return wait_for_input(descriptor);
     do {
-        count = read(descriptor, data, size < TRANSFER_MAX ? size : TRANSFER_MAX);
+        count = read(descriptor, data, size < PL__TRANSFER_MAX ? size : PL__TRANSFER_MAX);
     } while (count < 0 && errno == EINTR);
-    return or_error(count);
+    return pl__count_or_error(count);
 }
 
 /* --- Writing ------------------------------------------------------------------------------------------------------ */
@@ -113,16 +108,8 @@ static void quiet_end(const quiet *q, bool raised)
 
 int64_t pl__pipe_write(int descriptor, const pl_buffer *buffers, size_t count, size_t offset)
 {
-    struct iovec vector[VECTOR_MAX];
-    size_t used = 0, asked = 0;
-    PL__CHECK(count > 0 && offset <= buffers[0].size);
-    for (; used < count && used < VECTOR_MAX && asked < TRANSFER_MAX; used++) {
-        size_t size = buffers[used].size - offset, room = TRANSFER_MAX - asked;
-        vector[used].iov_base = (char *)(uintptr_t)buffers[used].data + offset;
-        vector[used].iov_len = size < room ? size : room;
-        asked += vector[used].iov_len;
-        offset = 0;
-    }
+    struct iovec vector[PL__VECTOR_MAX];
+    size_t asked, used = pl__gather(vector, buffers, count, offset, &asked);
     quiet q;
     ssize_t written;
     quiet_begin(&q);
@@ -130,7 +117,7 @@ int64_t pl__pipe_write(int descriptor, const pl_buffer *buffers, size_t count, s
         written = writev(descriptor, vector, (int)used);
     } while (written < 0 && errno == EINTR);
     quiet_end(&q, written < 0 && errno == EPIPE);
-    return or_error(written);
+    return pl__count_or_error(written);
 }
 
 /* --- Messages ----------------------------------------------------------------------------------------------------- */
@@ -158,7 +145,7 @@ static int64_t peek_message(int descriptor, void *data, size_t size)
     do {
         count = recv(descriptor, data, size, MSG_PEEK | MSG_TRUNC);
     } while (count < 0 && errno == EINTR);
-    return or_error(count);
+    return pl__count_or_error(count);
 }
 
 int64_t pl__pipe_receive_message(int descriptor, void *data, size_t size)
@@ -172,7 +159,7 @@ int64_t pl__pipe_receive_message(int descriptor, void *data, size_t size)
             return -EMSGSIZE;
         ssize_t taken = recv(descriptor, &none, 0, 0); /* all of it goes */
         if (taken < 0)
-            return or_error(taken);
+            return pl__count_or_error(taken);
         if (count > 0 || is_end(descriptor)) /* asked after the empty one was taken */
             return count;
     }
@@ -183,14 +170,14 @@ int64_t pl__pipe_receive_message(int descriptor, void *data, size_t size)
 
 #if defined(__linux__)
 
-static int make_pipe(int ends[2])
+int pl__pipe_ends(int ends[2])
 {
     return pipe2(ends, O_CLOEXEC) < 0 ? -errno : 0;
 }
 
 #else
 
-static int make_pipe(int ends[2])
+int pl__pipe_ends(int ends[2])
 {
     if (pipe(ends) < 0)
         return -errno;
@@ -214,7 +201,7 @@ int pl__pipe_make_pair(pl__request *request)
 {
     bool writes = (request->flags & PL__PIPE_WRITE) != 0;
     int ends[2];
-    int rc = make_pipe(ends);
+    int rc = pl__pipe_ends(ends);
     if (rc < 0)
         return rc;
     rc = set_non_blocking(ends[writes]);
@@ -343,6 +330,35 @@ static bool is_same_file(const struct stat *a, const struct stat *b)
     return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
+/* A socket that is bound and does not listen yet looks like a stale one, and between a look at one and its removal another
+ * may take its place. So whoever listens at a name has the lock of its folder meanwhile: a descriptor to close. A lock that
+ * somebody keeps, or a folder that has none (-1), keeps nobody from listening. */
+static int lock_folder(const struct sockaddr_un *address)
+{
+    const struct timespec moment = {.tv_nsec = 1000000};
+    char folder[FOLDER_MAX];
+    memcpy(folder, address->sun_path, sizeof folder);
+    char *slash = strrchr(folder, '/');
+    PL__CHECK(slash != NULL);
+    slash[slash == folder] = '\0';
+    int descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    for (int i = 0; descriptor >= 0 && i < LOCK_TRIES; i++) {
+        if (flock(descriptor, LOCK_EX | LOCK_NB) == 0 || (errno != EWOULDBLOCK && errno != EINTR))
+            break;
+        (void)nanosleep(&moment, NULL);
+    }
+    return descriptor;
+}
+
+/* Said, too: a child that is just being made may still have a copy of the descriptor. */
+static void unlock_folder(int descriptor)
+{
+    if (descriptor < 0)
+        return;
+    (void)flock(descriptor, LOCK_UN);
+    (void)close(descriptor);
+}
+
 /* Removes the socket's file at a name that is taken, if nobody answers there. 0, or a negated errno. */
 static int remove_stale(const struct sockaddr_un *address, bool messages)
 {
@@ -377,7 +393,7 @@ static int set_mode_and_listen(int descriptor, const struct sockaddr_un *address
     return 0;
 }
 
-static int listen_at(int descriptor, const struct sockaddr_un *address, const pl__request *request)
+static int listen_alone(int descriptor, const struct sockaddr_un *address, const pl__request *request)
 {
     int rc = bind_once(descriptor, address);
     if (rc == -EADDRINUSE && (request->flags & PL__PIPE_REPLACE)) {
@@ -390,6 +406,14 @@ static int listen_at(int descriptor, const struct sockaddr_un *address, const pl
     rc = set_mode_and_listen(descriptor, address, request);
     if (rc < 0)
         (void)unlink(address->sun_path);
+    return rc;
+}
+
+static int listen_at(int descriptor, const struct sockaddr_un *address, const pl__request *request)
+{
+    int lock = lock_folder(address);
+    int rc = listen_alone(descriptor, address, request);
+    unlock_folder(lock);
     return rc;
 }
 

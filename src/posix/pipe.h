@@ -21,6 +21,9 @@ int64_t pl__pipe_write(int descriptor, const pl_buffer *buffers, size_t count, s
 /* One whole message; 0 is the end; -EMSGSIZE: it is larger and stays. */
 int64_t pl__pipe_receive_message(int descriptor, void *data, size_t size);
 
+/* A pipe that no child inherits, whoever makes one meanwhile (where the system can): 0 or a negated errno. */
+int pl__pipe_ends(int ends[2]);
+
 /* PIPE_PAIR, PIPE_LISTEN, PIPE_PEER: 0 or a negated errno. */
 int pl__pipe_make_pair(pl__request *request);
 int pl__pipe_listen(pl__request *request);

@@ -75,15 +75,20 @@ typedef struct environment {
     size_t size;
 } environment;
 
+static void add_text(environment *e, const char *text)
+{
+    size_t size = strlen(text) + 1;
+    if (e->entries)
+        memcpy(e->text + e->size, text, size);
+    e->size += size;
+}
+
 static void add_entry(environment *e, const char *entry)
 {
-    size_t size = strlen(entry) + 1;
-    if (e->entries) {
-        memcpy(e->text + e->size, entry, size);
+    if (e->entries)
         e->entries[e->count] = e->text + e->size;
-    }
     e->count++;
-    e->size += size;
+    add_text(e, entry);
 }
 
 static void add_entries(environment *e, const pl__spawn *spawn)
@@ -100,12 +105,20 @@ static void add_entries(environment *e, const pl__spawn *spawn)
     }
 }
 
-/* All in one block: the child's environment. A copy, as the program may change its own at any time. */
+static const char *search_path(void)
+{
+    const char *path = getenv("PATH");
+    return path ? path : "/bin:/usr/bin";
+}
+
+/* All in one block: the child's environment, and where its file is searched. A copy, as the program may change its own at
+ * any time. */
 int pl__spawn_prepare(pl__spawn *spawn, int32_t *system_error)
 {
     environment e = {.entries = NULL};
     PL__UNUSED(system_error);
     add_entries(&e, spawn);
+    add_text(&e, search_path());
     size_t pointers = (e.count + 1) * sizeof *e.entries;
     spawn->prepared_size = pointers + e.size;
     spawn->prepared = pl__allocate(spawn->prepared_size);
@@ -115,6 +128,8 @@ int pl__spawn_prepare(pl__spawn *spawn, int32_t *system_error)
     e.text = (char *)spawn->prepared + pointers;
     add_entries(&e, spawn);
     e.entries[e.count] = NULL;
+    spawn->search_path = e.text + e.size;
+    add_text(&e, search_path());
     return PL_OK;
 }
 
@@ -152,12 +167,9 @@ static int join(char *path, const char *folder, size_t folder_length, const char
 }
 
 /* Looks through PATH as execvp does: a file that may not be run is passed over, and told if there is no other. */
-static int search(char *path, const char *name)
+static int search(char *path, const char *folder, const char *name)
 {
-    const char *folder = getenv("PATH");
     int found = ENOENT;
-    if (!folder)
-        folder = "/bin:/usr/bin";
     for (;;) {
         size_t length = strcspn(folder, ":");
         int error = join(path, folder, length, name);
@@ -189,7 +201,7 @@ static int make_absolute(char *path)
 static int find_program(const pl__spawn *spawn, char *path)
 {
     const char *name = spawn->executable ? spawn->executable : spawn->argv[0];
-    int error = strchr(name, '/') ? join(path, "", 0, name) : search(path, name);
+    int error = strchr(name, '/') ? join(path, "", 0, name) : search(path, spawn->search_path, name);
     if (error == 0 && spawn->folder)
         error = make_absolute(path);
     return error;
@@ -239,16 +251,18 @@ static int lift(int descriptor, bool is_ours)
 }
 
 /* An open file from its beginning: opened anew where that can be done, as a copy has the position of the first. */
-static int open_again(int file, int which)
+static int open_again(int file, int which, bool append)
 {
 #if defined(__linux__)
     char link[32];
     (void)snprintf(link, sizeof link, "/proc/self/fd/%d", file);
-    int opened = open(link, (which == 0 ? O_RDONLY : O_WRONLY) | O_CLOEXEC | O_NOCTTY);
+    int access = which == 0 ? O_RDONLY : append ? O_WRONLY | O_APPEND : O_WRONLY;
+    int opened = open(link, access | O_CLOEXEC | O_NOCTTY);
     if (opened >= 0)
         return lift(opened, true);
 #else
     PL__UNUSED(which);
+    PL__UNUSED(append);
 #endif
     int copy = lift(file, false);
     if (copy >= 0)
@@ -279,7 +293,7 @@ static int open_source(birth *b, int which)
         made = lift((int)stdio->object, false);
         break;
     case PL_STDIO_FILE:
-        made = open_again((int)stdio->object, which);
+        made = open_again((int)stdio->object, which, stdio->append);
         break;
     default:
         made = open_path(stdio, which);
@@ -523,7 +537,8 @@ static int begin_vigil(pid_t id, int told)
     return rc;
 }
 
-/* A descriptor that tells the end. PL_OK, or an error. */
+/* A descriptor that tells the end. PL_OK, or an error. ESRCH: it has ended, and the system has taken it away as this program
+ * ignores the ends of its children; its number is not its own any more. */
 static int open_end(pl__subprocess *child, int32_t *system_error)
 {
     int ends[2];
@@ -533,10 +548,16 @@ static int open_end(pl__subprocess *child, int32_t *system_error)
         child->object = (uintptr_t)descriptor;
         return PL_OK;
     }
-    int error = errno == ENOSYS || errno == EPERM || errno == EINVAL ? make_pipe(ends) : errno;
+    child->collected = errno == ESRCH;
+    int error = errno == ESRCH || errno == ENOSYS || errno == EPERM || errno == EINVAL ? make_pipe(ends) : errno;
     if (error) {
         *system_error = error;
         return pl__error_from_errno(error);
+    }
+    if (child->collected) {
+        (void)close(ends[1]); /* told already */
+        child->object = (uintptr_t)ends[0];
+        return PL_OK;
     }
     int rc = begin_vigil((pid_t)child->id, ends[1]);
     if (rc < 0) {
@@ -575,7 +596,7 @@ int64_t pl__spawn_now(pl__spawn *spawn, int32_t *system_error)
     spawn->child =
         (pl__subprocess){.object = PL__NO_OBJECT, .id = (uint64_t)id, .wait = PL__POLL, .group = spawn->kill_tree};
     int rc = spawn->unwatched ? PL_OK : open_end(&spawn->child, system_error);
-    if (rc < 0) { /* a child that nobody could wait for */
+    if (rc < 0 && !spawn->child.collected) { /* a child that nobody could wait for */
         (void)kill(id, SIGKILL);
         collect_now(id);
     }
@@ -615,6 +636,9 @@ int pl__subprocess_collect(pl__subprocess *child, pl_process_result *result)
 {
     siginfo_t end;
     memset(result, 0, sizeof *result);
+    result->user_time = result->system_time = -1;
+    if (child->collected)
+        return PL_EBROKEN;
     if (wait_for((pid_t)child->id, &end, WEXITED | WNOHANG | (child->group ? WNOWAIT : 0), result) < 0) {
         child->collected = true;
         return PL_EBROKEN;
@@ -660,12 +684,14 @@ int pl__subprocess_kill(pl__subprocess *child)
     return pl__subprocess_signal(child, SIGKILL);
 }
 
-/* Its leader is not collected, so the group's number is its own. */
+/* Its leader is not collected, so the group's number is its own. The leader may have left it, and nobody may be in it. */
 int pl__subprocess_kill_tree(pl__subprocess *child)
 {
     if (!child->group || child->collected)
         return PL_ESTATE;
-    return signal_result(kill(-(pid_t)child->id, SIGKILL));
+    int killed = signal_result(kill(-(pid_t)child->id, SIGKILL));
+    int leader = pl__subprocess_kill(child);
+    return leader == PL_OK ? PL_OK : killed;
 }
 
 void pl__subprocess_close(pl__subprocess *child)

@@ -7,6 +7,7 @@
 
 #include "../check.h"
 #include "../clock.h"
+#include "pipe.h"
 
 int pl__selector_wait_until(pl__selector *selector, int64_t deadline, pl__selector_wait_fn *wait)
 {
@@ -38,19 +39,18 @@ int64_t pl__selector_milliseconds(int64_t left)
 static int prepare(int descriptor)
 {
     int flags = fcntl(descriptor, F_GETFL);
-    if (flags < 0 || fcntl(descriptor, F_SETFL, flags | O_NONBLOCK) < 0 || fcntl(descriptor, F_SETFD, FD_CLOEXEC) < 0)
-        return -errno;
-    return 0;
+    return flags < 0 || fcntl(descriptor, F_SETFL, flags | O_NONBLOCK) < 0 ? -errno : 0;
 }
 
 int pl__wake_pipe_open(pl__wake_pipe *wakes)
 {
     int ends[2];
     *wakes = (pl__wake_pipe){.out = -1, .in = -1};
-    if (pipe(ends) < 0)
-        return -errno;
+    int rc = pl__pipe_ends(ends);
+    if (rc < 0)
+        return rc;
     *wakes = (pl__wake_pipe){.out = ends[0], .in = ends[1]};
-    int rc = prepare(wakes->out);
+    rc = prepare(wakes->out);
     return rc < 0 ? rc : prepare(wakes->in);
 }
 
@@ -66,8 +66,11 @@ void pl__wake_pipe_write(const pl__wake_pipe *wakes)
 {
     const char byte = 0;
     int saved = errno; /* it may be a signal's handler that calls */
-    ssize_t written = write(wakes->in, &byte, 1);
-    PL__CHECK(written == 1 || errno == EAGAIN || errno == EINTR); /* full: there are wakes enough in it */
+    ssize_t written;
+    do {
+        written = write(wakes->in, &byte, 1);
+    } while (written < 0 && errno == EINTR);
+    PL__CHECK(written == 1 || errno == EAGAIN); /* full: there are wakes enough in it */
     errno = saved;
 }
 

@@ -8,7 +8,8 @@
  *     Level-triggered ones (poll, select) ask, at each wait, only for the flags a handle lacks.
  *
  * A handle is readable or writable for everybody on it, so nothing is told to a selector when operations come
- * and go.
+ * and go. A watch (of adapter.c) is there for one of them: of it a level-triggered selector asks no more than is wanted,
+ * as what is so and not wanted would end every wait.
  */
 #ifndef PROLOOP_SRC_POSIX_SELECTOR_H
 #define PROLOOP_SRC_POSIX_SELECTOR_H
@@ -19,7 +20,12 @@
 enum pl__readiness {
     PL__READABLE = 1,
     PL__WRITABLE = 2,
-    PL__HANGUP = 4 /* the peer's end, an error, or urgent data: from now on only a receive tells what is there */
+    PL__HANGUP = 4, /* the peer's end, an error, or urgent data: from now on only a receive tells what is there */
+    /* Of watches, for level-triggered selectors: */
+    PL__NO_PRIORITY = 32, /* urgent data is not wanted */
+    PL__NO_END = 64,      /* the peer's end is not wanted */
+    PL__NO_BYTES = 128,   /* readable is asked for as ends and errors show so: it may be for bytes, and often */
+    PL__SEEN = 256        /* the selector's own: it was so, and is not asked for until some time has passed */
 };
 
 enum { PL__SELECTOR_BATCH = 256 };
@@ -38,7 +44,7 @@ typedef struct pl__selector_class {
      * signal does not end the wait. */
     int (*wait)(pl__selector *selector, int64_t deadline, pl__handle **changed);
     void (*wake)(pl__selector *selector);      /* any thread, and signal handlers: ends a wait, this or the next */
-    bool end_is_readable;                      /* a peer's end sets PL__READABLE, never PL__HANGUP */
+    bool end_is_readable;                      /* ends and errors set PL__READABLE, never PL__HANGUP */
     int (*descriptor)(pl__selector *selector); /* readable while a wait would find something; NULL: none */
 } pl__selector_class;
 

@@ -153,7 +153,10 @@ static void wake(pl__selector *selector)
 {
     const uint64_t one = 1;
     int saved = errno; /* it may be a signal's handler that calls */
-    ssize_t written = write(of(selector)->event, &one, sizeof one);
+    ssize_t written;
+    do {
+        written = write(of(selector)->event, &one, sizeof one);
+    } while (written < 0 && errno == EINTR);
     PL__CHECK(written == (ssize_t)sizeof one);
     errno = saved;
 }

@@ -16,11 +16,11 @@
 
 enum { FIRST_CAPACITY = 16 };
 
-#if defined(POLLRDHUP)
-enum { ASK_HANGUP = POLLPRI | POLLRDHUP };
-#else
-enum { ASK_HANGUP = POLLPRI };
+#if !defined(POLLRDHUP)
+#define POLLRDHUP 0
 #endif
+
+enum { ANY = PL__READABLE | PL__WRITABLE | PL__HANGUP };
 
 typedef struct poll_selector {
     pl__selector base;
@@ -119,9 +119,10 @@ static struct pollfd question_about(const pl__handle *handle)
 {
     struct pollfd entry = {.fd = (int)handle->object};
     int events = (handle->flags & PL__READABLE ? 0 : POLLIN) | (handle->flags & PL__WRITABLE ? 0 : POLLOUT) |
-                 (handle->flags & PL__HANGUP ? 0 : ASK_HANGUP);
+                 (handle->flags & (PL__HANGUP | PL__NO_PRIORITY) ? 0 : POLLPRI) |
+                 (handle->flags & (PL__HANGUP | PL__NO_END) ? 0 : POLLRDHUP);
     entry.events = (short)events;
-    if (events == 0)
+    if ((handle->flags & ANY) == ANY)
         entry.fd = -1;
     return entry;
 }
@@ -139,7 +140,7 @@ static uint16_t readiness_of(int events)
     if (events & (POLLERR | POLLHUP | POLLNVAL)) /* every system call ends at once now, with an error or the end */
         return PL__READABLE | PL__WRITABLE | PL__HANGUP;
     return (uint16_t)((events & POLLIN ? PL__READABLE : 0) | (events & POLLOUT ? PL__WRITABLE : 0) |
-                      (events & ASK_HANGUP ? PL__HANGUP : 0));
+                      (events & (POLLPRI | POLLRDHUP) ? PL__HANGUP : 0));
 }
 
 static int wait_for_change(pl__selector *selector, int64_t deadline, pl__handle **changed)

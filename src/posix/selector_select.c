@@ -1,7 +1,9 @@
 /* selector_select.c: the oldest selector, for systems whose others are broken, and for comparison.
  *
  * Level-triggered, as selector_poll.c, with three sets of bits instead of a list; a descriptor beyond FD_SETSIZE has no
- * bit and is refused with EMFILE. A connection that is lost counts as readable and writable.
+ * bit and is refused with EMFILE. A connection that is lost counts as readable and writable; and so does a peer's end as
+ * readable, which a watch may want while bytes that nobody reads are just that for as long as they are there. What was
+ * readable and ended no wait is asked about again after a while only.
  */
 #include "selector.h"
 
@@ -9,10 +11,13 @@
 #include <sys/select.h>
 #include <sys/time.h>
 
-#include "../check.h"
 #include "../allocator.h"
+#include "../check.h"
+#include "../clock.h"
 
 enum { LONGEST_WAIT = 24 * 60 * 60 }; /* seconds: some systems refuse more than a hundred million */
+
+enum { BETWEEN_LOOKS = 20000000 }; /* nanoseconds, at what was seen to be readable */
 
 enum { READ_SET, WRITE_SET, EXCEPTION_SET, SETS };
 
@@ -24,6 +29,7 @@ typedef struct select_selector {
     pl__handle *handles[FD_SETSIZE]; /* by descriptor */
     int limit;                       /* above every descriptor */
     int next;                        /* where the next look begins */
+    int64_t look_again;              /* when: at those that were seen; PL_FOREVER: there are none */
     fd_set questions[SETS];
     fd_set answers[SETS];
 } select_selector;
@@ -46,6 +52,7 @@ static int create(pl__selector **selector)
     if (!self)
         return -ENOMEM;
     self->base.type = &pl__selector_select;
+    self->look_again = PL_FOREVER;
     int rc = pl__wake_pipe_open(&self->wakes);
     if (rc == 0 && self->wakes.out >= FD_SETSIZE)
         rc = -EMFILE;
@@ -81,15 +88,33 @@ static void drop_handle(pl__selector *selector, pl__handle *handle)
 
 /* --- Waiting ------------------------------------------------------------------------------------------------------ */
 
+/* Those that were seen are looked at again if it is time. */
+static void forget_seen(select_selector *self)
+{
+    if (self->look_again == PL_FOREVER || pl__clock_now() < self->look_again)
+        return;
+    self->look_again = PL_FOREVER;
+    for (int descriptor = 0; descriptor < self->limit; descriptor++)
+        if (self->handles[descriptor])
+            self->handles[descriptor]->flags &= (uint16_t)~PL__SEEN;
+}
+
+static uint16_t not_to_ask(const pl__handle *handle)
+{
+    return (uint16_t)(handle->flags | (handle->flags & PL__SEEN ? PL__READABLE : 0) |
+                      (handle->flags & PL__NO_PRIORITY ? PL__HANGUP : 0));
+}
+
 static void ask(select_selector *self)
 {
+    forget_seen(self);
     for (int set = 0; set < SETS; set++)
         FD_ZERO(&self->questions[set]);
     FD_SET(self->wakes.out, &self->questions[READ_SET]);
     for (int descriptor = 0; descriptor < self->limit; descriptor++) {
         const pl__handle *handle = self->handles[descriptor];
         for (int set = 0; handle && set < SETS; set++) {
-            if (!(handle->flags & flag_of_set[set]))
+            if (!(not_to_ask(handle) & flag_of_set[set]))
                 FD_SET(descriptor, &self->questions[set]);
         }
     }
@@ -121,12 +146,30 @@ static uint16_t answer_about(const select_selector *self, int descriptor)
     return flags;
 }
 
+static bool ask_and_wait(select_selector *self, int64_t deadline)
+{
+    for (;;) {
+        ask(self);
+        int64_t until = self->look_again < deadline ? self->look_again : deadline;
+        if (pl__selector_wait_until(&self->base, until, wait_once) > 0)
+            return true;
+        if (until == deadline)
+            return false;
+    }
+}
+
+static void note_seen(select_selector *self, pl__handle *handle)
+{
+    handle->flags |= PL__SEEN;
+    if (self->look_again == PL_FOREVER)
+        self->look_again = pl__clock_now() + BETWEEN_LOOKS;
+}
+
 static int wait_for_change(pl__selector *selector, int64_t deadline, pl__handle **changed)
 {
     select_selector *self = of(selector);
     int stored = 0;
-    ask(self);
-    if (pl__selector_wait_until(selector, deadline, wait_once) == 0)
+    if (!ask_and_wait(self, deadline))
         return 0;
     if (FD_ISSET(self->wakes.out, &self->answers[READ_SET]))
         pl__wake_pipe_drain(&self->wakes);
@@ -136,6 +179,8 @@ static int wait_for_change(pl__selector *selector, int64_t deadline, pl__handle 
         uint16_t flags = handle ? answer_about(self, descriptor) : 0;
         if (flags) {
             handle->flags |= flags;
+            if ((flags & PL__READABLE) && (handle->flags & PL__NO_BYTES))
+                note_seen(self, handle);
             changed[stored++] = handle;
         }
     }

@@ -8,8 +8,9 @@
  *
  * The handler may run on any thread, at any time, also while another thread stops watching. So it announces itself
  * (`handlers`) before it looks at the list of proactors and at the run's, and whoever stops takes its proactor away first
- * and then waits until no handler is left. What it does is async-signal-safe: atomic operations, a write to a descriptor,
- * sigaction and raise. The lock is for those that watch and unwatch; no handler takes it.
+ * and then waits until no handler is left. One that has not announced itself yet is not waited for and still looks at the
+ * handler of before, so another one is written to another place. What it does is async-signal-safe: atomic operations, a
+ * write to a descriptor, sigaction and raise. The lock is for those that watch and unwatch; no handler takes it.
  *
  * A child made by fork watches nothing: it has the handlers of before. Between the fork and that, and in a child made by
  * vfork, our handler finds that the process is another one, and tells nobody.
@@ -28,11 +29,12 @@
 #include "../thread.h"
 
 typedef struct disposition {
-    struct sigaction previous; /* what ours stands for; kept, as others may have ours in their own `previous` */
+    struct sigaction places[2];  /* one is in use */
+    pl__atomic_pointer previous; /* what ours stands for; kept, as others may have ours in their own `previous` */
     bool installed;
-    bool displaced;        /* another was over ours once, and may call it */
-    uint32_t watchers;     /* of all loops */
-    pl__atomic_u32 by_run; /* the run's, unless there are watchers */
+    pl__atomic_u32 displaced; /* another was over ours once, and may call it */
+    uint32_t watchers;        /* of all loops */
+    pl__atomic_u32 by_run;    /* the run's, unless there are watchers */
 } disposition;
 
 static disposition dispositions[PL__SIGNALS];
@@ -66,6 +68,11 @@ static bool is_ours(int number)
     struct sigaction present;
     return sigaction(number, NULL, &present) == 0 && (present.sa_flags & SA_SIGINFO) &&
            present.sa_sigaction == handle_signal;
+}
+
+static const struct sigaction *previous_of(int number)
+{
+    return pl__atomic_pointer_load(&dispositions[number].previous);
 }
 
 static pl__mailbox *mailbox_of(void *proactor)
@@ -117,7 +124,8 @@ static void do_default(int number)
 /* Whether this thread is passing that signal on already: ours and another were each put over the other. */
 static bool is_passing_on(int number)
 {
-    return dispositions[number].displaced && (passing_on[number / 64] & UINT64_C(1) << (number % 64));
+    return pl__atomic_u32_load(&dispositions[number].displaced) &&
+           (passing_on[number / 64] & UINT64_C(1) << (number % 64));
 }
 
 /* To the handler of before, which may jump away for good: what is noted here is looked at only if it may call ours. */
@@ -138,7 +146,7 @@ static void handle_signal(int number, siginfo_t *info, void *context)
     if (is_passing_on(number))
         return;
     pl__atomic_u32_add(&handlers, 1);
-    struct sigaction previous = dispositions[number].previous;
+    struct sigaction previous = *previous_of(number);
     bool here = pl__atomic_u32_load(&owner) == (uint32_t)getpid();
     bool told = here && (tell_watchers(number) || tell_run(number));
     pl__atomic_u32_add(&handlers, UINT32_MAX);
@@ -151,14 +159,26 @@ static void handle_signal(int number, siginfo_t *info, void *context)
 
 /* --- Our handler's place; with the lock --------------------------------------------------------------------------- */
 
-/* What is there without us: 0, or a negated errno. */
+/* What is there without us: 0, or a negated errno. Equal ones are the same byte for byte. */
 static int find_present(int number, struct sigaction *present)
 {
+    memset(present, 0, sizeof *present);
     if (sigaction(number, NULL, present) < 0)
         return -errno;
     if (is_ours(number)) /* somebody put it back when nobody watched any more */
-        *present = dispositions[number].previous;
+        *present = *previous_of(number);
     return 0;
+}
+
+/* Mostly it is the one that ours stood for the last time. */
+static void set_previous(disposition *each, const struct sigaction *present)
+{
+    const struct sigaction *used = pl__atomic_pointer_load(&each->previous);
+    struct sigaction *other = &each->places[used == each->places];
+    if (used && memcmp(used, present, sizeof *used) == 0)
+        return;
+    *other = *present;
+    pl__atomic_pointer_store(&each->previous, other);
 }
 
 /* Does for the handler of before what the system would do: blocks what it wants blocked while it runs, restarts system
@@ -177,7 +197,7 @@ static int install(int number, const struct sigaction *present)
             if (sigismember(&present->sa_mask, i) == 1)
                 sigaddset(&action.sa_mask, i);
     }
-    each->previous = *present;
+    set_previous(each, present);
     if (sigaction(number, &action, NULL) < 0)
         return -errno;
     each->installed = true;
@@ -189,9 +209,9 @@ static void restore(int number)
 {
     disposition *each = &dispositions[number];
     if (each->installed && is_ours(number))
-        PL__CHECK(sigaction(number, &each->previous, NULL) == 0);
+        PL__CHECK(sigaction(number, previous_of(number), NULL) == 0);
     else if (each->installed)
-        each->displaced = true;
+        pl__atomic_u32_store(&each->displaced, 1);
     each->installed = false;
 }
 
@@ -248,7 +268,7 @@ static void watch_for_run(int number)
         if (!is_default(&present) || install(number, &present) < 0)
             return;
     }
-    if (is_default(&each->previous))
+    if (is_default(previous_of(number)))
         pl__atomic_u32_store(&each->by_run, 1);
 }
 

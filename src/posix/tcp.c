@@ -1,8 +1,7 @@
-/* tcp.c: the system's socket calls.
+/* tcp.c: the system's calls for connections.
  *
- * Systems differ in three places: whether a socket can be born non-blocking and closed on exec, whether a
- * send can be told not to raise SIGPIPE (else the socket is), and whether there is a sendfile of Linux's
- * form. */
+ * Systems differ in two places: whether a send can be told not to raise SIGPIPE (else the socket is), and whether there is
+ * a sendfile of Linux's form. */
 #include "tcp.h"
 
 #include <errno.h>
@@ -22,12 +21,7 @@
 #include "../check.h"
 #include "../proactor.h"
 #include "address.h"
-
-#if defined(SOCK_NONBLOCK) && defined(SOCK_CLOEXEC)
-enum { BORN_NON_BLOCKING = SOCK_NONBLOCK | SOCK_CLOEXEC };
-#else
-enum { BORN_NON_BLOCKING = 0 };
-#endif
+#include "socket.h"
 
 #if defined(MSG_NOSIGNAL)
 enum { NO_SIGNAL = MSG_NOSIGNAL };
@@ -36,78 +30,35 @@ enum { NO_SIGNAL = 0 };
 #endif
 
 enum {
-    ACCEPT_ATTEMPTS = 64,   /* broken connections passed over in one call */
-    VECTOR_MAX = 64,        /* buffers of one send */
-    TRANSFER_MAX = 1 << 30, /* bytes of one call; the systems' own limits are just above */
-    FILE_CHUNK = 16 * 1024  /* bytes of a file that go through our memory at a time */
+    ACCEPT_ATTEMPTS = 64,  /* broken connections passed over in one call */
+    FILE_CHUNK = 16 * 1024 /* bytes of a file that go through our memory at a time */
 };
 
 /* --- Opening ------------------------------------------------------------------------------------------------------ */
 
-static int set_int(int descriptor, int level, int option, int value)
-{
-    return setsockopt(descriptor, level, option, &value, (socklen_t)sizeof value) < 0 ? -errno : 0;
-}
-
-static int close_after(int descriptor, int error)
-{
-    close(descriptor);
-    return error;
-}
-
-/* What a new descriptor lacks: nothing where it was born with it. */
-static int prepare(int descriptor)
-{
-    if (!BORN_NON_BLOCKING) {
-        int flags = fcntl(descriptor, F_GETFL);
-        if (flags < 0 || fcntl(descriptor, F_SETFL, flags | O_NONBLOCK) < 0 ||
-            fcntl(descriptor, F_SETFD, FD_CLOEXEC) < 0)
-            return close_after(descriptor, -errno);
-    }
-#if defined(SO_NOSIGPIPE)
-    (void)set_int(descriptor, SOL_SOCKET, SO_NOSIGPIPE, 1); /* fails if the peer is gone: then so will the rest */
-#endif
-    return descriptor;
-}
-
-static int open_socket(uint8_t family)
-{
-    int descriptor = socket(pl__address_family(family), SOCK_STREAM | BORN_NON_BLOCKING, IPPROTO_TCP);
-    return descriptor < 0 ? -errno : prepare(descriptor);
-}
-
-static int bind_to(int descriptor, const pl_address *address)
-{
-    pl__sockaddr system;
-    socklen_t length = pl__address_to_system(address, &system);
-    if (length == 0)
-        return -EAFNOSUPPORT;
-    return bind(descriptor, &system.any, length) < 0 ? -errno : 0;
-}
-
 int pl__tcp_open(uint8_t family, const pl_address *local)
 {
-    int descriptor = open_socket(family);
+    int descriptor = pl__socket_open(family, SOCK_STREAM, IPPROTO_TCP);
     if (descriptor < 0 || local->family == 0)
         return descriptor;
 #if defined(IP_BIND_ADDRESS_NO_PORT)
     if (local->port == 0) /* the port is chosen by the connect, which may share it with other destinations */
-        (void)set_int(descriptor, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
+        (void)pl__socket_set(descriptor, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
 #endif
-    int rc = bind_to(descriptor, local);
-    return rc < 0 ? close_after(descriptor, rc) : descriptor;
+    int rc = pl__socket_bind(descriptor, local);
+    return rc < 0 ? pl__close_after(descriptor, rc) : descriptor;
 }
 
 static int set_listen_options(int descriptor, uint8_t family, uint8_t flags)
 {
-    int rc = set_int(descriptor, SOL_SOCKET, SO_REUSEADDR, 1);
+    int rc = pl__socket_set(descriptor, SOL_SOCKET, SO_REUSEADDR, 1);
     if (rc == 0 && family == PL_IPV6)
-        rc = set_int(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, (flags & PL__LISTEN_IPV6_ONLY) != 0);
+        rc = pl__socket_set(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, (flags & PL__LISTEN_IPV6_ONLY) != 0);
     if (rc == 0 && (flags & PL__LISTEN_REUSE_PORT)) {
 #if defined(SO_REUSEPORT_LB)
-        rc = set_int(descriptor, SOL_SOCKET, SO_REUSEPORT_LB, 1);
+        rc = pl__socket_set(descriptor, SOL_SOCKET, SO_REUSEPORT_LB, 1);
 #elif defined(SO_REUSEPORT)
-        rc = set_int(descriptor, SOL_SOCKET, SO_REUSEPORT, 1);
+        rc = pl__socket_set(descriptor, SOL_SOCKET, SO_REUSEPORT, 1);
 #else
         rc = -ENOTSUP;
 #endif
@@ -117,15 +68,15 @@ static int set_listen_options(int descriptor, uint8_t family, uint8_t flags)
 
 int pl__tcp_listen(const pl_address *address, int backlog, uint8_t flags)
 {
-    int descriptor = open_socket(address->family);
+    int descriptor = pl__socket_open(address->family, SOCK_STREAM, IPPROTO_TCP);
     if (descriptor < 0)
         return descriptor;
     int rc = set_listen_options(descriptor, address->family, flags);
     if (rc == 0)
-        rc = bind_to(descriptor, address);
+        rc = pl__socket_bind(descriptor, address);
     if (rc == 0 && listen(descriptor, backlog) < 0)
         rc = -errno;
-    return rc < 0 ? close_after(descriptor, rc) : descriptor;
+    return rc < 0 ? pl__close_after(descriptor, rc) : descriptor;
 }
 
 /* --- Accepting and connecting ------------------------------------------------------------------------------------- */
@@ -160,7 +111,7 @@ static int accept_once(int listener, pl__sockaddr *peer)
     socklen_t length = (socklen_t)sizeof *peer;
     peer->any.sa_family = AF_UNSPEC;
 #if defined(SOCK_NONBLOCK) && defined(SOCK_CLOEXEC)
-    return accept4(listener, &peer->any, &length, BORN_NON_BLOCKING);
+    return accept4(listener, &peer->any, &length, PL__SOCKET_BORN);
 #else
     return accept(listener, &peer->any, &length);
 #endif
@@ -178,7 +129,7 @@ int pl__tcp_accept(int listener, pl_address *peer)
     if (descriptor < 0)
         return errno == EWOULDBLOCK ? -EAGAIN : -errno;
     pl__address_from_system(peer, &system);
-    return prepare(descriptor);
+    return pl__socket_prepare(descriptor);
 }
 
 int pl__tcp_connect(int descriptor, const pl_address *address)
@@ -203,20 +154,13 @@ int pl__tcp_connect_result(int descriptor)
 
 /* --- Receiving and sending ---------------------------------------------------------------------------------------- */
 
-static int64_t or_error(ssize_t count)
-{
-    if (count >= 0)
-        return count;
-    return errno == EWOULDBLOCK ? -EAGAIN : -errno;
-}
-
 static int64_t receive(int descriptor, void *data, size_t size, int flags)
 {
     ssize_t count;
     do {
         count = recv(descriptor, data, size, flags);
     } while (count < 0 && errno == EINTR);
-    return or_error(count);
+    return pl__count_or_error(count);
 }
 
 int64_t pl__tcp_receive(int descriptor, void *data, size_t size)
@@ -226,7 +170,7 @@ int64_t pl__tcp_receive(int descriptor, void *data, size_t size)
         int64_t count = receive(descriptor, &byte, 1, MSG_PEEK);
         return count < 0 ? count : 0;
     }
-    return receive(descriptor, data, size < TRANSFER_MAX ? size : TRANSFER_MAX, 0);
+    return receive(descriptor, data, size < PL__TRANSFER_MAX ? size : PL__TRANSFER_MAX, 0);
 }
 
 static ssize_t send_vector(int descriptor, struct iovec *vector, size_t count)
@@ -240,22 +184,14 @@ static ssize_t send_vector(int descriptor, struct iovec *vector, size_t count)
 
 int64_t pl__tcp_send(int descriptor, const pl_buffer *buffers, size_t count, size_t offset, bool *complete)
 {
-    struct iovec vector[VECTOR_MAX];
-    size_t used = 0, asked = 0;
-    PL__CHECK(count > 0 && offset <= buffers[0].size);
-    for (; used < count && used < VECTOR_MAX && asked < TRANSFER_MAX; used++) {
-        size_t size = buffers[used].size - offset, room = TRANSFER_MAX - asked;
-        vector[used].iov_base = (char *)(uintptr_t)buffers[used].data + offset;
-        vector[used].iov_len = size < room ? size : room;
-        asked += vector[used].iov_len;
-        offset = 0;
-    }
+    struct iovec vector[PL__VECTOR_MAX];
+    size_t asked, used = pl__gather(vector, buffers, count, offset, &asked);
     ssize_t sent;
     do {
         sent = send_vector(descriptor, vector, used);
     } while (sent < 0 && errno == EINTR);
     *complete = sent >= 0 && (size_t)sent == asked;
-    return or_error(sent);
+    return pl__count_or_error(sent);
 }
 
 /* --- Sending files ------------------------------------------------------------------------------------------------ */
@@ -287,10 +223,10 @@ int64_t pl__tcp_send_file(int descriptor, int file, int64_t offset, size_t size)
 {
     off_t position = (off_t)offset;
     block_sigpipe();
-    ssize_t count = sendfile(descriptor, file, &position, size < TRANSFER_MAX ? size : TRANSFER_MAX);
+    ssize_t count = sendfile(descriptor, file, &position, size < PL__TRANSFER_MAX ? size : PL__TRANSFER_MAX);
     if (count < 0 && (errno == EINVAL || errno == ENOSYS)) /* not every file system can do it */
         return send_file_through_memory(descriptor, file, offset, size);
-    return or_error(count);
+    return pl__count_or_error(count);
 }
 
 #else
@@ -312,13 +248,13 @@ int pl__tcp_shut_down(int descriptor)
 static int set_keepalive(int descriptor, int seconds)
 {
 #if defined(TCP_KEEPIDLE)
-    int rc = seconds > 0 ? set_int(descriptor, IPPROTO_TCP, TCP_KEEPIDLE, seconds) : 0;
+    int rc = seconds > 0 ? pl__socket_set(descriptor, IPPROTO_TCP, TCP_KEEPIDLE, seconds) : 0;
 #elif defined(TCP_KEEPALIVE)
-    int rc = seconds > 0 ? set_int(descriptor, IPPROTO_TCP, TCP_KEEPALIVE, seconds) : 0;
+    int rc = seconds > 0 ? pl__socket_set(descriptor, IPPROTO_TCP, TCP_KEEPALIVE, seconds) : 0;
 #else
     int rc = 0;
 #endif
-    return rc < 0 ? rc : set_int(descriptor, SOL_SOCKET, SO_KEEPALIVE, seconds > 0);
+    return rc < 0 ? rc : pl__socket_set(descriptor, SOL_SOCKET, SO_KEEPALIVE, seconds > 0);
 }
 
 static int set_reset(int descriptor, int on)
@@ -334,15 +270,15 @@ int pl__tcp_set_option(int descriptor, uint8_t option, int64_t value)
     int number = (int)value;
     switch (option) {
     case PL__OPTION_NODELAY:
-        return set_int(descriptor, IPPROTO_TCP, TCP_NODELAY, number);
+        return pl__socket_set(descriptor, IPPROTO_TCP, TCP_NODELAY, number);
     case PL__OPTION_KEEPALIVE:
         return set_keepalive(descriptor, number);
     case PL__OPTION_RESET:
         return set_reset(descriptor, number);
     case PL__OPTION_SEND_BUFFER:
-        return set_int(descriptor, SOL_SOCKET, SO_SNDBUF, number);
+        return pl__socket_set(descriptor, SOL_SOCKET, SO_SNDBUF, number);
     case PL__OPTION_RECEIVE_BUFFER:
-        return set_int(descriptor, SOL_SOCKET, SO_RCVBUF, number);
+        return pl__socket_set(descriptor, SOL_SOCKET, SO_RCVBUF, number);
     default:
         return -EINVAL;
     }

@@ -19,6 +19,7 @@
 #include "../check.h"
 #include "../udp.h"
 #include "address.h"
+#include "socket.h"
 
 #if defined(MSG_NOSIGNAL)
 enum { SEND_FLAGS = MSG_NOSIGNAL };
@@ -52,40 +53,13 @@ typedef struct pl__parcel {
 
 /* --- Opening ------------------------------------------------------------------------------------------------------ */
 
-static int set_int(int descriptor, int level, int option, int value)
-{
-    return setsockopt(descriptor, level, option, &value, (socklen_t)sizeof value) < 0 ? -errno : 0;
-}
-
-static int close_after(int descriptor, int error)
-{
-    close(descriptor);
-    return error;
-}
-
-static int open_socket(uint8_t family)
-{
-#if defined(SOCK_NONBLOCK) && defined(SOCK_CLOEXEC)
-    int descriptor = socket(pl__address_family(family), SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_UDP);
-    return descriptor < 0 ? -errno : descriptor;
-#else
-    int descriptor = socket(pl__address_family(family), SOCK_DGRAM, IPPROTO_UDP);
-    if (descriptor < 0)
-        return -errno;
-    int flags = fcntl(descriptor, F_GETFL);
-    if (flags < 0 || fcntl(descriptor, F_SETFL, flags | O_NONBLOCK) < 0 || fcntl(descriptor, F_SETFD, FD_CLOEXEC) < 0)
-        return close_after(descriptor, -errno);
-    return descriptor;
-#endif
-}
-
 /* Linux lets two sockets share a port by SO_REUSEADDR; others want the port to be reusable, too. */
 static int set_reuse_address(int descriptor)
 {
-    int rc = set_int(descriptor, SOL_SOCKET, SO_REUSEADDR, 1);
+    int rc = pl__socket_set(descriptor, SOL_SOCKET, SO_REUSEADDR, 1);
 #if defined(SO_REUSEPORT) && !defined(__linux__)
     if (rc == 0)
-        rc = set_int(descriptor, SOL_SOCKET, SO_REUSEPORT, 1);
+        rc = pl__socket_set(descriptor, SOL_SOCKET, SO_REUSEPORT, 1);
 #endif
     return rc;
 }
@@ -93,13 +67,14 @@ static int set_reuse_address(int descriptor)
 static int ask_for_destination(int descriptor, uint8_t family)
 {
     if (family == PL_IPV6)
-        return set_int(descriptor, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1); /* IPv4 datagrams tell it in the same form */
+        return pl__socket_set(descriptor, IPPROTO_IPV6, IPV6_RECVPKTINFO,
+                              1); /* IPv4 datagrams tell it in the same form */
 #if defined(IP_RECVPKTINFO)
-    return set_int(descriptor, IPPROTO_IP, IP_RECVPKTINFO, 1);
+    return pl__socket_set(descriptor, IPPROTO_IP, IP_RECVPKTINFO, 1);
 #elif defined(IP_PKTINFO)
-    return set_int(descriptor, IPPROTO_IP, IP_PKTINFO, 1);
+    return pl__socket_set(descriptor, IPPROTO_IP, IP_PKTINFO, 1);
 #elif defined(IP_RECVDSTADDR)
-    return set_int(descriptor, IPPROTO_IP, IP_RECVDSTADDR, 1);
+    return pl__socket_set(descriptor, IPPROTO_IP, IP_RECVDSTADDR, 1);
 #else
     return -ENOTSUP;
 #endif
@@ -110,11 +85,11 @@ static void want_own_groups_only(int descriptor, uint8_t family)
 {
 #if defined(IP_MULTICAST_ALL)
     if (family == PL_IPV4)
-        (void)set_int(descriptor, IPPROTO_IP, IP_MULTICAST_ALL, 0);
+        (void)pl__socket_set(descriptor, IPPROTO_IP, IP_MULTICAST_ALL, 0);
 #endif
 #if defined(IPV6_MULTICAST_ALL)
     if (family == PL_IPV6)
-        (void)set_int(descriptor, IPPROTO_IPV6, IPV6_MULTICAST_ALL, 0);
+        (void)pl__socket_set(descriptor, IPPROTO_IPV6, IPV6_MULTICAST_ALL, 0);
 #endif
     PL__UNUSED(descriptor);
     PL__UNUSED(family);
@@ -126,31 +101,24 @@ static int set_open_options(int descriptor, uint8_t family, uint8_t flags)
     if (flags & PL__DATAGRAM_REUSE_ADDRESS)
         rc = set_reuse_address(descriptor);
     if (rc == 0 && family == PL_IPV6)
-        rc = set_int(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, (flags & PL__DATAGRAM_IPV6_ONLY) != 0);
+        rc = pl__socket_set(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, (flags & PL__DATAGRAM_IPV6_ONLY) != 0);
     if (rc == 0 && (flags & PL__DATAGRAM_BROADCAST))
-        rc = set_int(descriptor, SOL_SOCKET, SO_BROADCAST, 1);
+        rc = pl__socket_set(descriptor, SOL_SOCKET, SO_BROADCAST, 1);
     if (rc == 0 && (flags & PL__DATAGRAM_DESTINATION))
         rc = ask_for_destination(descriptor, family);
     want_own_groups_only(descriptor, family);
     return rc;
 }
 
-static int bind_to(int descriptor, const pl_address *address)
-{
-    pl__sockaddr system;
-    socklen_t length = pl__address_to_system(address, &system);
-    return bind(descriptor, &system.any, length) < 0 ? -errno : 0;
-}
-
 int pl__udp_open(const pl_address *local, uint8_t flags)
 {
-    int descriptor = open_socket(local->family);
+    int descriptor = pl__socket_open(local->family, SOCK_DGRAM, IPPROTO_UDP);
     if (descriptor < 0)
         return descriptor;
     int rc = set_open_options(descriptor, local->family, flags);
     if (rc == 0)
-        rc = bind_to(descriptor, local);
-    return rc < 0 ? close_after(descriptor, rc) : descriptor;
+        rc = pl__socket_bind(descriptor, local);
+    return rc < 0 ? pl__close_after(descriptor, rc) : descriptor;
 }
 
 /* --- Connecting --------------------------------------------------------------------------------------------------- */
@@ -179,7 +147,7 @@ static int disconnect(int descriptor)
     if (rc < 0 || after.port != 0)
         return rc;
     after.port = before.port;
-    return bind_to(descriptor, &after);
+    return pl__socket_bind(descriptor, &after);
 }
 
 /* The socket's form of an address. */
@@ -189,11 +157,19 @@ static socklen_t address_for(uint8_t family, const pl_address *address, pl__sock
     return pl__address_to_system(&mapped, system);
 }
 
-/* Disconnected first: a socket that was connected would keep the local address that it had for the old peer. */
+static bool has_peer(int descriptor)
+{
+    pl__sockaddr system;
+    socklen_t length = (socklen_t)sizeof system;
+    return getpeername(descriptor, &system.any, &length) == 0;
+}
+
+/* Disconnected first: a socket that was connected would keep the local address that it had for the old peer. Only then, as
+ * it may have no port meanwhile. */
 int pl__udp_connect(int descriptor, uint8_t family, const pl_address *peer)
 {
     pl__sockaddr system;
-    int rc = disconnect(descriptor);
+    int rc = has_peer(descriptor) ? disconnect(descriptor) : 0;
     if (rc < 0 || peer->family == 0)
         return rc;
     socklen_t length = address_for(family, peer, &system);
@@ -487,7 +463,7 @@ int pl__udp_change_membership(int descriptor, const pl__membership *membership, 
 static int set_multicast_interface(int descriptor, uint8_t family, int index, const pl_address *address)
 {
     if (family == PL_IPV6)
-        return set_int(descriptor, IPPROTO_IPV6, IPV6_MULTICAST_IF, index);
+        return pl__socket_set(descriptor, IPPROTO_IPV6, IPV6_MULTICAST_IF, index);
     if (index == 0) {
         struct in_addr ip = ipv4_of(address);
         return set(descriptor, IPPROTO_IP, IP_MULTICAST_IF, &ip, sizeof ip);
@@ -501,15 +477,15 @@ static int set_multicast_byte(int descriptor, uint8_t family, int ipv4_option, i
 {
     unsigned char byte = (unsigned char)value;
     if (family == PL_IPV6)
-        return set_int(descriptor, IPPROTO_IPV6, ipv6_option, value);
+        return pl__socket_set(descriptor, IPPROTO_IPV6, ipv6_option, value);
     return set(descriptor, IPPROTO_IP, ipv4_option, &byte, sizeof byte);
 }
 
 /* Of a socket of both families the IPv4 part is set, too, where the system lets it. */
 static int set_hops(int descriptor, uint8_t family, int hops)
 {
-    int rc = set_int(descriptor, IPPROTO_IP, IP_TTL, hops);
-    return family == PL_IPV6 ? set_int(descriptor, IPPROTO_IPV6, IPV6_UNICAST_HOPS, hops) : rc;
+    int rc = pl__socket_set(descriptor, IPPROTO_IP, IP_TTL, hops);
+    return family == PL_IPV6 ? pl__socket_set(descriptor, IPPROTO_IPV6, IPV6_UNICAST_HOPS, hops) : rc;
 }
 
 int pl__udp_set_option(int descriptor, uint8_t family, uint8_t option, int64_t value, const pl_address *address)
@@ -527,7 +503,7 @@ int pl__udp_set_option(int descriptor, uint8_t family, uint8_t option, int64_t v
     case PL__DATAGRAM_MULTICAST_INTERFACE:
         return set_multicast_interface(descriptor, family, number, address);
     case PL__DATAGRAM_MAY_BROADCAST:
-        return set_int(descriptor, SOL_SOCKET, SO_BROADCAST, number);
+        return pl__socket_set(descriptor, SOL_SOCKET, SO_BROADCAST, number);
     default:
         return -EINVAL;
     }

@@ -43,9 +43,10 @@ enum {
 /* A watched folder. */
 typedef struct folder {
     int watch;
-    int parent; /* NO_WATCH: it is the root */
-    bool found; /* while the tree is looked through */
-    char *name; /* in its parent; of the root NULL */
+    int parent;    /* NO_WATCH: it is the root */
+    bool found;    /* while the tree is looked through */
+    uint64_t turn; /* when it got its place; of two with one name the older is not there any more, but still in use */
+    char *name;    /* in its parent; of the root NULL */
 } folder;
 
 /* A name that was found in a new folder; or `missing`: the name of a new folder that was not found. */
@@ -76,6 +77,7 @@ struct pl__changes {
     folder *folders; /* by the number of their watch, which the system counts up */
     size_t count;
     size_t capacity;
+    uint64_t turns;
     int *to_list; /* folders whose content is to be looked at */
     size_t to_list_count;
     size_t to_list_capacity;
@@ -160,6 +162,7 @@ static bool put(pl__changes *self, int watch, int parent, const char *name)
     release_text(entry->name);
     entry->name = copy;
     entry->parent = parent;
+    entry->turn = ++self->turns;
     entry->found = true;
     return true;
 }
@@ -200,15 +203,18 @@ static void sweep(pl__changes *self)
     self->count = kept;
 }
 
-/* The folder of that name in another; NULL: it has no watch. */
+/* The folder of that name in another; NULL: it has no watch. While some were found ahead of what is told it is the one that
+ * was watched first. */
 static folder *find_named(const pl__changes *self, int parent, const char *name)
 {
-    for (size_t i = 0; i < self->count; i++) {
+    folder *named = NULL;
+    for (size_t i = 0; i < self->count && !(named && self->fresh); i++) {
         folder *entry = &self->folders[i];
-        if (entry->parent == parent && entry->name && strcmp(entry->name, name) == 0)
-            return entry;
+        if (entry->parent == parent && entry->name && strcmp(entry->name, name) == 0 &&
+            (!named || named->turn < entry->turn))
+            named = entry;
     }
-    return NULL;
+    return named;
 }
 
 /* A folder has left the tree, with all below it. */
@@ -372,13 +378,25 @@ static bool is_dots(const char *name)
     return name[0] == '.' && (name[1] == '\0' || (name[1] == '.' && name[2] == '\0'));
 }
 
+/* NULL: it is gone, or closed to us. A link may be there instead: it is not followed. */
+static DIR *open_entries(pl__changes *self, int watch)
+{
+    if (!write_full_path(self, watch, NULL))
+        return NULL;
+    int descriptor = open(self->full, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *entries = descriptor < 0 ? NULL : fdopendir(descriptor);
+    if (descriptor >= 0 && !entries)
+        (void)close(descriptor);
+    return entries;
+}
+
 /* Looks at the content of a folder. With news, tells it as created. */
 static int list_folder(pl__changes *self, int watch, pl__news *news)
 {
     int error = 0;
-    DIR *entries = write_full_path(self, watch, NULL) ? opendir(self->full) : NULL;
+    DIR *entries = open_entries(self, watch);
     if (!entries)
-        return 0; /* gone, or closed to us */
+        return 0;
     for (const struct dirent *entry; !error && (entry = readdir(entries));) {
         if (is_dots(entry->d_name))
             continue;

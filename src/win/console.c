@@ -4,7 +4,9 @@
  * Files, pipes, sockets. ReadFile and WriteFile with an OVERLAPPED, then a wait: that serves handles of both kinds. The
  * handshake of an interrupt: the thread sets `inside`, then looks whether it is interrupted, then calls. Who interrupts
  * sets `interrupt`, and cancels until the system has found something to cancel or the thread is not inside. So a cancel
- * can neither come too early nor hit a later call. A call that was aborted may have moved bytes without saying so: a read
+ * can neither come too early nor hit a later call. Mostly that is a matter of microseconds; but a call may have to wait for
+ * another one on the same file object, of another stream or program, before the system sees a request of it: then a thread
+ * goes on trying, and the loop goes on. A call that was aborted may have moved bytes without saying so: a read
  * of a pipe has not, of a write nobody knows, and its stream is broken.
  *
  * Consoles. ReadConsoleW gives UTF-16, in lines while the console's mode says so, and lets the user edit the line
@@ -25,8 +27,9 @@
 #define END_CHARACTER  L'\x1a' /* Ctrl-Z */
 
 enum {
-    LINE_SIZE = 4096,    /* characters of one ReadConsoleW */
-    PIECE_SIZE = 1 << 16 /* bytes of one call of another kind */
+    LINE_SIZE = 4096,     /* characters of one ReadConsoleW */
+    PIECE_SIZE = 1 << 16, /* bytes of one call of another kind */
+    CANCEL_TRIES = 100    /* on the loop's thread */
 };
 
 typedef struct system_device {
@@ -36,11 +39,14 @@ typedef struct system_device {
     DWORD native_kind; /* FILE_TYPE_... */
     uint8_t kind;      /* enum pl_console_kind */
     bool reads;
+    bool has_input; /* it is the one reader of the console */
     bool injected; /* the wake key */
     uint8_t tail_size;
     char tail[4]; /* the beginning of a character that is still to be written */
     pl__atomic_u32 inside;
     pl__atomic_u32 interrupt;
+    bool canceller_started;
+    pl__thread canceller;
     OVERLAPPED overlapped;
 } system_device;
 
@@ -95,7 +101,8 @@ static bool take_console(system_device *own)
     uint32_t free = 0;
     if (own->kind != PL_CONSOLE_TERMINAL || !own->reads)
         return true;
-    return pl__atomic_u32_compare_exchange(&input.taken, &free, 1);
+    own->has_input = pl__atomic_u32_compare_exchange(&input.taken, &free, 1);
+    return own->has_input;
 }
 
 static int fill_device(system_device *own, HANDLE standard)
@@ -109,11 +116,7 @@ static int fill_device(system_device *own, HANDLE standard)
     own->event = CreateEventW(NULL, TRUE, FALSE, NULL);
     if (!own->event)
         return pl__error_from_win32(GetLastError());
-    if (!take_console(own)) {
-        own->reads = false; /* it is not ours to give back */
-        return PL_EBUSY;
-    }
-    return PL_OK;
+    return take_console(own) ? PL_OK : PL_EBUSY;
 }
 
 int pl__standard_open(pl__request *request)
@@ -149,7 +152,7 @@ static void close_handle(HANDLE handle)
 void pl__device_release(pl__device *device)
 {
     system_device *own = system_of(device);
-    if (own->kind == PL_CONSOLE_TERMINAL && own->reads)
+    if (own->has_input)
         pl__atomic_u32_store(&input.taken, 0);
     close_handle(own->handle);
     close_handle(own->thread);
@@ -158,17 +161,19 @@ void pl__device_release(pl__device *device)
 
 /* --- The handshake ------------------------------------------------------------------------------------------------ */
 
-/* Before a call that blocks. False: it was interrupted, and is not to be made. */
-static bool enter(system_device *own)
+/* Before a call that blocks. PL_ECANCELED: it was interrupted, and is not to be made. Nor is one that nobody could cancel:
+ * the thread's handle has the right that CancelSynchronousIo asks for. */
+static int64_t enter(system_device *own, int32_t *system_error)
 {
-    if (!own->thread)
-        (void)DuplicateHandle(GetCurrentProcess(), GetCurrentThread(), GetCurrentProcess(), &own->thread,
-                              THREAD_TERMINATE, FALSE, 0); /* the right that CancelSynchronousIo asks for */
+    HANDLE process = GetCurrentProcess();
+    if (!own->thread &&
+        !DuplicateHandle(process, GetCurrentThread(), process, &own->thread, THREAD_TERMINATE, FALSE, 0))
+        return failed(GetLastError(), system_error);
     pl__atomic_u32_store(&own->inside, 1);
     if (!pl__atomic_u32_load(&own->interrupt))
-        return true;
+        return PL_OK;
     pl__atomic_u32_store(&own->inside, 0);
-    return false;
+    return PL_ECANCELED;
 }
 
 static void leave(system_device *own)
@@ -178,15 +183,30 @@ static void leave(system_device *own)
 
 /* The handle's own requests are cancelled one way, those of its thread the other: which it is depends on how the handle
  * was opened. */
+static bool try_to_cancel(system_device *own)
+{
+    return !pl__atomic_u32_load(&own->inside) || CancelSynchronousIo(own->thread) ||
+           CancelIoEx(own->handle, &own->overlapped);
+}
+
+/* On a thread of its own, or, if there is none, on the loop's. */
+static void cancel_whenever_possible(void *arg)
+{
+    while (!try_to_cancel(arg))
+        Sleep(1);
+}
+
 static void cancel_call(system_device *own)
 {
-    while (pl__atomic_u32_load(&own->inside)) {
-        if (own->thread && CancelSynchronousIo(own->thread))
-            return;
-        if (CancelIoEx(own->handle, &own->overlapped))
+    for (int i = 0; i < CANCEL_TRIES; i++) {
+        if (try_to_cancel(own))
             return;
         SwitchToThread();
     }
+    own->canceller_started =
+        pl__thread_start(&own->canceller, cancel_whenever_possible, own, "proloop cancel") == PL_OK;
+    if (!own->canceller_started)
+        cancel_whenever_possible(own);
 }
 
 static INPUT_RECORD wake_key(void)
@@ -240,6 +260,9 @@ static void take_key_back(system_device *own)
 void pl__device_end_interrupt(pl__device *device)
 {
     system_device *own = system_of(device);
+    if (own->canceller_started)
+        pl__thread_join(&own->canceller);
+    own->canceller_started = false;
     pl__atomic_u32_store(&own->interrupt, 0);
     if (own->injected)
         take_key_back(own);
@@ -297,8 +320,9 @@ static int64_t read_line(system_device *own, int32_t *system_error)
 {
     CONSOLE_READCONSOLE_CONTROL control = {sizeof control, input.typed, 1u << WAKE_CHARACTER, 0};
     DWORD count = 0;
-    if (!enter(own))
-        return PL_ECANCELED;
+    int64_t entered = enter(own, system_error);
+    if (entered < 0)
+        return entered;
     SetLastError(ERROR_SUCCESS);
     BOOL done = ReadConsoleW(own->handle, input.line, LINE_SIZE, &count, &control);
     DWORD error = GetLastError();
@@ -372,8 +396,9 @@ static int64_t read_bytes(system_device *own, void *data, size_t size, int32_t *
 {
     DWORD count, error;
     do {
-        if (!enter(own))
-            return PL_ECANCELED;
+        int64_t entered = enter(own, system_error);
+        if (entered < 0)
+            return entered;
         count = transfer(own, data, size < PIECE_SIZE ? (DWORD)size : PIECE_SIZE, &error);
         leave(own);
     } while (is_nothing(own, count, error) || (error == ERROR_OPERATION_ABORTED && count == 0));
@@ -392,8 +417,9 @@ int64_t pl__device_read(pl__device *device, void *data, size_t size, int32_t *sy
 static int64_t write_bytes(system_device *own, const char *data, size_t size, int32_t *system_error)
 {
     DWORD error;
-    if (!enter(own))
-        return PL_ECANCELED;
+    int64_t entered = enter(own, system_error);
+    if (entered < 0)
+        return entered;
     DWORD count = transfer(own, (void *)(uintptr_t)data, size < PIECE_SIZE ? (DWORD)size : PIECE_SIZE, &error);
     leave(own);
     if (count > 0)
@@ -449,8 +475,9 @@ static int64_t write_console(system_device *own, const char *data, size_t size, 
     size_t whole = kept + taken;
     size_t rest = incomplete(text, whole);
     int count = MultiByteToWideChar(CP_UTF8, 0, text, (int)(whole - rest), characters, LINE_SIZE);
-    if (!enter(own))
-        return PL_ECANCELED;
+    int64_t entered = enter(own, system_error);
+    if (entered < 0)
+        return entered;
     int64_t result = write_characters(own, characters, (DWORD)count, system_error);
     leave(own);
     if (result < 0)

@@ -58,17 +58,32 @@ static DWORD check_beneath(HANDLE file, const char *beneath)
     return error;
 }
 
+/* "server\share\...", of the shares that hold files. */
+static bool is_on_share(const WCHAR *text)
+{
+    const WCHAR *slash = wcschr(text, L'\\'), *share = slash ? slash + 1 : L"";
+    size_t length = wcscspn(share, L"\\");
+    bool is_pipes = length == 4 && _wcsnicmp(share, L"pipe", length) == 0;
+    bool is_mailslots = length == 8 && _wcsnicmp(share, L"mailslot", length) == 0;
+    return length > 0 && !is_pipes && !is_mailslots && !wcschr(text, L':');
+}
+
 /* Of a full path: no device, whose opening alone can have effects, and no stream of a file
- * ("page.php::$DATA"), which would pass by whoever looks at the name. The only colon is the drive's. */
+ * ("page.php::$DATA"), which would pass by whoever looks at the name. The only colon is the drive's. Behind the prefix that
+ * takes a path as it is there may be anything that the system has a name for. */
 static bool is_plain(const pl__wide_path *path)
 {
     const WCHAR *text = path->text;
-    if (wcsncmp(text, L"\\\\.\\", 4) == 0)
-        return false;
-    if (wcsncmp(text, L"\\\\?\\", 4) == 0)
+    if (wcsncmp(text, L"\\\\?\\", 4) == 0) {
         text += 4;
-    const WCHAR *colon = wcschr(text, L':');
-    return !colon || (colon == text + 1 && !wcschr(colon + 1, L':'));
+        if (_wcsnicmp(text, L"UNC\\", 4) == 0)
+            return is_on_share(text + 4);
+        if (_wcsnicmp(text, L"Volume{", 7) == 0)
+            return wcsstr(text, L"}\\") && !wcschr(text, L':');
+    } else if (text[0] == L'\\' && text[1] == L'\\') {
+        return wcsncmp(text, L"\\\\.\\", 4) != 0 && is_on_share(text + 2);
+    }
+    return text[0] != L'\0' && text[1] == L':' && text[2] == L'\\' && !wcschr(text + 2, L':');
 }
 
 static DWORD access_of(const pl__job *job)

@@ -492,9 +492,12 @@ static int iocp_embed(pl__proactor *proactor, void (*ready)(void *context), void
     return pl__relay_start(&self->relay, self->port, KEY_RELAY, ready, context);
 }
 
+/* Embedded anew, with packets of the last time: the next poll takes them first. The host is told of that in any case. */
 static void iocp_rest(pl__proactor *proactor)
 {
-    pl__relay_arm(iocp_of(proactor)->relay);
+    iocp *self = iocp_of(proactor);
+    if (self->left_count == 0)
+        pl__relay_arm(self->relay);
 }
 
 static void iocp_unembed(pl__proactor *proactor)

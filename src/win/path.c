@@ -1,9 +1,9 @@
 /* path.c: paths and names, on workers.
  *
- * Paths are UTF-8, with either slash. Here they become full paths in UTF-16; one that is longer than MAX_PATH
- * gets the prefix \\?\ that lifts the limit (and switches off what GetFullPathNameW has done already). A name of the
- * file system is any sequence of 16-bit units, not always UTF-16: a surrogate without its other half is written in three
- * bytes, as a character of that number would be (WTF-8), so that every name has a form and comes back as itself.
+ * Paths are UTF-8, with either slash. Here they become full paths in UTF-16; one that is longer than MAX_PATH allows, for
+ * a new folder too, gets the prefix \\?\ that lifts the limit (and switches off what GetFullPathNameW has done already). A
+ * name of the file system is any sequence of 16-bit units, not always UTF-16: a surrogate without its other half is written
+ * in three bytes, as a character of that number would be (WTF-8), so that every name has a form and comes back as itself.
  *
  * Renaming and removing go by an open handle, with the semantics of POSIX where the file system has them: who has the file
  * open keeps it, and the name is free at once. Systems and file systems that do not know them say so, in various
@@ -18,6 +18,7 @@
 
 enum {
     PREFIX_MAX = 8,         /* the longest of those below: \\?\UNC\ */
+    FOLDER_NAME_ROOM = 12,  /* of MAX_PATH: in a new folder there is to be room for a short name */
     PATH_LENGTH_MAX = 32767 /* of the system */
 };
 
@@ -121,7 +122,7 @@ static size_t put_character(char *place, uint32_t character)
     return (size_t)more + 1;
 }
 
-static size_t put_text(char *place, const WCHAR *text, size_t length)
+size_t pl__utf8_put(char *place, const WCHAR *text, size_t length)
 {
     size_t size = 0;
     for (size_t i = 0; i < length; i++) {
@@ -135,10 +136,11 @@ static size_t put_text(char *place, const WCHAR *text, size_t length)
 
 char *pl__utf8_from_wide(const WCHAR *text, size_t length, size_t *size)
 {
-    *size = put_text(NULL, text, length);
+    length = wcsnlen(text, length);
+    *size = pl__utf8_put(NULL, text, length);
     char *utf8 = pl__allocate(*size + 1);
     if (utf8)
-        utf8[put_text(utf8, text, length)] = '\0';
+        utf8[pl__utf8_put(utf8, text, length)] = '\0';
     return utf8;
 }
 
@@ -164,7 +166,7 @@ static void lift_limit(pl__wide_path *path)
 {
     static const WCHAR local[] = L"\\\\?\\", share[] = L"\\\\?\\UNC\\";
     const WCHAR *text = path->text;
-    if (path->length < MAX_PATH)
+    if (path->length < MAX_PATH - FOLDER_NAME_ROOM)
         return;
     bool is_share = text[0] == L'\\' && text[1] == L'\\';
     if (is_share && (text[2] == L'?' || text[2] == L'.') && text[3] == L'\\') /* it has one, or is a device */
@@ -218,8 +220,7 @@ int64_t pl__time_from_ticks(int64_t ticks)
 /* Rounded down. */
 bool pl__time_to_ticks(int64_t time, int64_t *ticks)
 {
-    int64_t rest = time % 100;
-    *ticks = (time - (rest < 0 ? rest + 100 : rest)) / 100 + TICKS_TO_1970;
+    *ticks = time / 100 - (time % 100 < 0) + TICKS_TO_1970;
     return *ticks > 0;
 }
 

@@ -18,7 +18,11 @@ DWORD pl__wide_path_from_utf8(pl__wide_path *path, const char *utf8); /* as it i
 DWORD pl__wide_path_make(pl__wide_path *full, const char *utf8);      /* complete, and as long as it likes */
 void pl__wide_path_free(pl__wide_path *path);
 
-/* UTF-8, a lone surrogate in three bytes: pl__allocate(*size + 1), ended by a zero. NULL: out of memory. */
+/* Writes UTF-8, a lone surrogate in three bytes, if there is a place for it: at most three bytes for a unit, and no zero
+ * behind. How many bytes. */
+size_t pl__utf8_put(char *place, const WCHAR *text, size_t length);
+
+/* The same: pl__allocate(*size + 1), ended by a zero; so is a text that holds one. NULL: out of memory. */
 char *pl__utf8_from_wide(const WCHAR *text, size_t length, size_t *size);
 
 /* Notes a Win32 code and returns ours. */

@@ -290,7 +290,23 @@ typedef struct prepared {
     wide environment; /* no text: this program's own */
     wide name;        /* of the file to run */
     wide folder;
+    wide path; /* the PATH of the time of the call, if the file is searched there; no text: there is none */
 } prepared;
+
+static bool is_searched(const wide *name)
+{
+    return name->text && !wcspbrk(name->text, L"\\/:");
+}
+
+static void copy_path(wide *path)
+{
+    DWORD size = GetEnvironmentVariableW(L"PATH", NULL, 0);
+    while (size > path->capacity && wide_reserve(path, size)) /* another thread may make it longer meanwhile */
+        size = GetEnvironmentVariableW(L"PATH", path->text, (DWORD)path->capacity);
+    path->length = size && !path->error ? size : 0;
+    if (path->text)
+        path->text[path->length] = 0;
+}
 
 int pl__spawn_prepare(pl__spawn *spawn, int32_t *system_error)
 {
@@ -305,7 +321,9 @@ int pl__spawn_prepare(pl__spawn *spawn, int32_t *system_error)
         wide_add_utf8(&p->folder, spawn->folder);
     if (spawn->environment || spawn->changes)
         make_environment(spawn, &p->environment);
-    DWORD errors[] = {p->line.error, p->name.error, p->folder.error, p->environment.error};
+    if (is_searched(&p->name))
+        copy_path(&p->path);
+    DWORD errors[] = {p->line.error, p->name.error, p->folder.error, p->environment.error, p->path.error};
     for (size_t i = 0; i < PL__COUNT_OF(errors); i++) {
         if (errors[i]) {
             *system_error = (int32_t)errors[i];
@@ -324,6 +342,7 @@ void pl__spawn_release(pl__spawn *spawn)
     wide_free(&p->environment);
     wide_free(&p->name);
     wide_free(&p->folder);
+    wide_free(&p->path);
     pl__release(p, spawn->prepared_size);
     spawn->prepared = NULL;
 }
@@ -447,25 +466,17 @@ static size_t folder_length(const WCHAR *folder)
     return length;
 }
 
-static DWORD search(const wide *name, wide *full)
+static DWORD search(const WCHAR *folder, const wide *name, wide *full)
 {
-    wide path = {.text = NULL};
     DWORD error = ERROR_FILE_NOT_FOUND;
-    DWORD size = GetEnvironmentVariableW(L"PATH", NULL, 0);
-    if (size > 0 && wide_reserve(&path, size) && GetEnvironmentVariableW(L"PATH", path.text, size) < size) {
-        const WCHAR *folder = path.text;
-        for (;;) {
-            size_t length = folder_length(folder);
-            error = try_folder(folder, length, name, full);
-            if (error == ERROR_SUCCESS || error == ERROR_NOT_ENOUGH_MEMORY || error == ERROR_NOT_SUPPORTED ||
-                !folder[length])
-                break;
-            folder += length + 1;
-        }
+    while (folder) {
+        size_t length = folder_length(folder);
+        error = try_folder(folder, length, name, full);
+        if (error == ERROR_SUCCESS || error == ERROR_NOT_ENOUGH_MEMORY || error == ERROR_NOT_SUPPORTED ||
+            !folder[length])
+            break;
+        folder += length + 1;
     }
-    if (path.error)
-        error = path.error;
-    wide_free(&path);
     if (error == ERROR_SUCCESS || error == ERROR_NOT_ENOUGH_MEMORY || error == ERROR_NOT_SUPPORTED)
         return error;
     return search_system_folder(name, full);
@@ -473,8 +484,8 @@ static DWORD search(const wide *name, wide *full)
 
 static DWORD find_program(const prepared *p, wide *full)
 {
-    if (!wcspbrk(p->name.text, L"\\/:"))
-        return search(&p->name, full);
+    if (is_searched(&p->name))
+        return search(p->path.text, &p->name, full);
     wide path = {.text = NULL};
     wide_add(&path, p->name.text, p->name.length);
     DWORD error = try_extensions(&path, full);
@@ -521,7 +532,9 @@ static HANDLE open_nothing(int which)
     return open_path(L"NUL", which == 0 ? GENERIC_READ : GENERIC_WRITE, OPEN_EXISTING);
 }
 
-/* FILE_APPEND_DATA alone: each write goes behind what is there. */
+/* Each write goes behind what is there, as nothing else is allowed. */
+#define APPEND_ACCESS (FILE_APPEND_DATA | FILE_READ_ATTRIBUTES | SYNCHRONIZE)
+
 static HANDLE open_file(const pl__spawn_stdio *stdio, int which)
 {
     wide path = {.text = NULL};
@@ -532,7 +545,7 @@ static HANDLE open_file(const pl__spawn_stdio *stdio, int which)
         if (which == 0)
             opened = open_path(path.text, GENERIC_READ, OPEN_EXISTING);
         else if (stdio->kind == PL_STDIO_APPEND)
-            opened = open_path(path.text, FILE_APPEND_DATA | FILE_READ_ATTRIBUTES | SYNCHRONIZE, OPEN_ALWAYS);
+            opened = open_path(path.text, APPEND_ACCESS, OPEN_ALWAYS);
         else
             opened = open_path(path.text, GENERIC_WRITE, CREATE_ALWAYS);
         error = GetLastError();
@@ -543,10 +556,10 @@ static HANDLE open_file(const pl__spawn_stdio *stdio, int which)
 }
 
 /* A file of ours is open for overlapped use, which a child does not expect: so it is opened once more. */
-static HANDLE reopen_file(HANDLE file, int which)
+static HANDLE reopen_file(HANDLE file, int which, bool append)
 {
-    HANDLE opened = ReOpenFile(file, which == 0 ? GENERIC_READ : GENERIC_WRITE,
-                               FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, 0);
+    DWORD access = which == 0 ? GENERIC_READ : append ? APPEND_ACCESS : GENERIC_WRITE;
+    HANDLE opened = ReOpenFile(file, access, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, 0);
     if (opened == INVALID_HANDLE_VALUE)
         return NULL;
     HANDLE copy = duplicate(opened);
@@ -572,7 +585,7 @@ static HANDLE make_standard(const pl__spawn_stdio *stdio, int which, const inher
     case PL_STDIO_NULL:
         return open_nothing(which);
     case PL_STDIO_FILE:
-        return reopen_file((HANDLE)stdio->object, which);
+        return reopen_file((HANDLE)stdio->object, which, stdio->append);
     case PL_STDIO_PIPE:
     case PL_STDIO_HANDLE:
         return duplicate((HANDLE)stdio->object);

@@ -8,7 +8,7 @@
  * What it gives are FILE_NOTIFY_INFORMATIONs: actions with a name in UTF-16, relative to the folder. A rename is two of
  * them, of which the second may come with the next request.
  */
-#include "system.h"
+#include "path.h"
 
 #include <string.h>
 
@@ -92,12 +92,10 @@ int64_t pl__end_changes(pl__completion *c, pl__packet *packet, int64_t result)
 
 /* --- Reading ------------------------------------------------------------------------------------------------------ */
 
-/* What no UTF-16 may hold becomes U+FFFD. */
+/* As listings have it, so that it is the name of the file. */
 static void narrow(pl__changes *self, DWORD units)
 {
-    int size =
-        units ? WideCharToMultiByte(CP_UTF8, 0, self->units, (int)units, self->name, NAME_BYTES - 1, NULL, NULL) : 0;
-    self->name[size] = '\0';
+    self->name[pl__utf8_put(self->name, self->units, units)] = '\0';
     for (char *place = self->name; *place; place++) {
         if (*place == '\\')
             *place = '/';
@@ -185,6 +183,7 @@ int64_t pl__run_changes_open(pl__job *job)
 {
     pl__job opening = {.kind = PL__FILE_OPEN};
     opening.as.file_open.path = job->as.changes_open.path;
+    opening.as.file_open.flags = PL_FILE_READ; /* only who may list a folder is told what changes in it */
     int64_t result = pl__run_file_open(&opening);
     job->system_error = opening.system_error;
     if (result < 0)
