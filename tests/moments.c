@@ -97,6 +97,17 @@ static bool is_awaited(const pl__completion *completion)
     return op && completion == &op->completion;
 }
 
+int moment_submitted(void)
+{
+    return now.submitted_count;
+}
+
+bool moment_op_rests(void)
+{
+    const pl__op *op = op_of_call();
+    return op && op->state == PL__OP_PENDING && op->completion.state == PL__IDLE;
+}
+
 static void look_if_done(void *arg);
 
 static void look(void)
@@ -353,6 +364,7 @@ static bool result_is_allowed(void)
         [MOMENT_IMMEDIATE] = {{1, 0}, {1, 0}, {1, 0}, {1, 0}, {1, 0}, {0, 1}},
         [MOMENT_REQUEST] = {{1, 0}, {1, 0}, {1, 0}, {1, 1}, {0, 1}, {0, 1}},
         [MOMENT_PIECES] = {{1, 0}, {1, 0}, {1, 0}, {1, 1}, {1, 1}, {0, 1}},
+        [MOMENT_BEGUN] = {{1, 0}, {1, 0}, {0, 1}, {0, 1}, {0, 1}, {0, 1}},
         [MOMENT_ABANDONABLE] = {{1, 0}, {1, 0}, {1, 0}, {1, 1}, {0, 1}, {0, 1}},
         [MOMENT_JOINED] = {{1, 0}, {1, 0}, {0, 1}, {0, 1}, {0, 1}, {0, 1}},
         [MOMENT_COMPOSED] = {{1, 0}, {1, 0}, {1, 0}, {1, 1}, {1, 1}, {1, 1}},

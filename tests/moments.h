@@ -68,11 +68,13 @@ typedef enum moment_way { BY_OPERATION, BY_TASK, BY_TIMEOUT } moment_way;
  *     IMMEDIATE            canceled              -         canceled   canceled   canceled   true
  *     REQUEST              canceled              -         canceled   either     true       true
  *     PIECES               canceled              canceled  canceled   either     either     true
+ *     BEGUN                canceled              -         true       true       true       true
  *     ABANDONABLE          canceled              canceled  canceled   either     true       true
  *     JOINED               canceled              canceled  true       true       true       true
  *     COMPOSED             canceled              canceled  canceled   either     either     either
  *
- * PIECES: of many completions, the first of which is not the last; COMPOSED: a call that is more than one operation, and
+ * PIECES: of many completions, the first of which is not the last; BEGUN: a request of which something is done before it
+ * waits, and that then ends with how much; COMPOSED: a call that is more than one operation, and
  * undoes what it did. JOINED: pending means that a worker has begun on it; the case looks that the cancel does not end it
  * before complete does. Before, by operation: pl_op_cancel refuses an idle operation, and what is then started goes its
  * way: true. */
@@ -80,6 +82,7 @@ typedef enum moment_kind {
     MOMENT_IMMEDIATE,
     MOMENT_REQUEST,
     MOMENT_PIECES,
+    MOMENT_BEGUN,
     MOMENT_ABANDONABLE,
     MOMENT_JOINED,
     MOMENT_COMPOSED
@@ -153,6 +156,12 @@ int64_t moment_foreign_calls(shim kind);
 
 /* Lets the loop run until done(state) says so. Director. */
 void moment_wait_until(bool (*done)(void *state), void *state);
+
+/* How many completions of the row's own kind were submitted and did not end at once, so far. */
+int moment_submitted(void);
+
+/* Whether the operation of the call waits, and has no completion under way. */
+bool moment_op_rests(void);
 
 /* The rows. */
 #define X(name) extern const moment_row moment_row_##name;

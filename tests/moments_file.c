@@ -338,9 +338,11 @@ static const char *const known[] = {"127.0.0.9"};
 
 static bool resolve_set_up(void *state, moment at)
 {
+    working *w = state;
     (void)at;
     shims_set_name("moments.test", known, 1);
-    hold(state, SHIM_RESOLVE);
+    w->stopped = shims_stopped();
+    hold(w, SHIM_RESOLVE);
     return true;
 }
 
@@ -356,10 +358,24 @@ static int64_t resolve_call(void *state)
     return pl_resolve("moments.test", 80, PL_IPV4, w->addresses, 4);
 }
 
+static bool is_stopped(void *state)
+{
+    const working *w = state;
+    return shims_stopped() == w->stopped + 1;
+}
+
+/* A look-up that is under way is stopped where the system can do that. */
+static void check_stopped(working *w)
+{
+    if (moment_now() == MOMENT_PENDING && shims_can_stop())
+        moment_wait_until(is_stopped, w);
+}
+
 static void resolve_check(void *state, int64_t result)
 {
     working *w = state;
     if (result == PL_ECANCELED) {
+        check_stopped(w);
         CHECK_EQ_INT(w->addresses[0].family, 0); /* an abandoned call writes nothing */
         result = resolve_call(w);
     }
@@ -369,3 +385,88 @@ static void resolve_check(void *state, int64_t result)
 }
 
 FILE_ROW(resolve, MOMENT_ABANDONABLE);
+
+/* --- pl_resolve_with ---------------------------------------------------------------------------------------------- */
+
+static const pl_resolve_options *resolve_options(working *w)
+{
+    static pl_resolve_options options = {.size = sizeof options, .family = PL_IPV4};
+    options.total = &w->total;
+    options.canonical = w->name;
+    options.canonical_size = sizeof w->name;
+    return &options;
+}
+
+static bool resolve_with_set_up(void *state, moment at)
+{
+    return resolve_set_up(state, at);
+}
+
+static int resolve_with_start(pl_op *op, void *state)
+{
+    working *w = state;
+    return pl_resolve_with_start(op, "moments.test", 80, resolve_options(w), w->addresses, 4);
+}
+
+static int64_t resolve_with_call(void *state)
+{
+    working *w = state;
+    return pl_resolve_with("moments.test", 80, resolve_options(w), w->addresses, 4);
+}
+
+static void resolve_with_check(void *state, int64_t result)
+{
+    working *w = state;
+    if (result == PL_ECANCELED) {
+        check_stopped(w);
+        CHECK_EQ_INT(w->total, 0); /* an abandoned call writes nothing */
+        CHECK_STR(w->name, "");
+        CHECK_EQ_INT(w->addresses[0].family, 0);
+        result = resolve_with_call(w);
+    }
+    CHECK_EQ_INT(result, 1);
+    CHECK_EQ_INT(w->total, 1);
+    CHECK(w->name[0] != '\0');
+    CHECK_EQ_INT(w->addresses[0].port, 80);
+}
+
+FILE_ROW(resolve_with, MOMENT_ABANDONABLE);
+
+/* --- pl_resolve_address ------------------------------------------------------------------------------------------- */
+
+static bool resolve_address_set_up(void *state, moment at)
+{
+    working *w = state;
+    (void)at;
+    CHECK_EQ_INT(pl_address_parse(&w->addresses[0], "192.0.2.1", 1), PL_OK);
+    shims_set_reverse("moments.test");
+    w->stopped = shims_stopped();
+    hold(w, SHIM_RESOLVE);
+    return true;
+}
+
+static int resolve_address_start(pl_op *op, void *state)
+{
+    working *w = state;
+    return pl_resolve_address_start(op, &w->addresses[0], w->name, sizeof w->name, PL_RESOLVE_OR_NUMERIC);
+}
+
+static int64_t resolve_address_call(void *state)
+{
+    working *w = state;
+    return pl_resolve_address(&w->addresses[0], w->name, sizeof w->name, PL_RESOLVE_OR_NUMERIC);
+}
+
+static void resolve_address_check(void *state, int64_t result)
+{
+    working *w = state;
+    if (result == PL_ECANCELED) {
+        CHECK_STR(w->name, ""); /* an abandoned call writes nothing, no address in place of a name either */
+        result = resolve_address_call(w);
+    }
+    CHECK_EQ_INT(result, 12);
+    CHECK_STR(w->name, "moments.test");
+    CHECK_EQ_INT(shims_stopped(), w->stopped); /* no system can stop this one */
+}
+
+FILE_ROW(resolve_address, MOMENT_ABANDONABLE);

@@ -23,6 +23,9 @@ typedef struct working {
     pl_file_info info;
     pl_folder_listing listing;
     pl_address addresses[4];
+    size_t total;
+    int stopped; /* look-ups that the system was told to stop, before */
+    char name[PL_HOST_NAME_SIZE];
     char text[PATH_SIZE];
     uint8_t data[SIZE];
 } working;

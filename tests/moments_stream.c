@@ -7,6 +7,7 @@
 #include "loopback.h"
 #include "moments.h"
 #include "peers.h"
+#include "shims.h"
 
 /* --- Pairs of a stream and a peer --- */
 
@@ -143,6 +144,7 @@ typedef struct writing {
     pair pair;     /* the first member */
     uint8_t *data; /* a pattern */
     pl_file *file;
+    pl_op first; /* what the call waits behind */
     int64_t received;
 } writing;
 
@@ -290,6 +292,103 @@ const moment_row moment_row_stream_send_file = {
     .repeats = true,
 };
 
+/* --- pl_stream_flush, and a write, behind another write --- */
+
+static bool set_up_behind(void *state, moment at)
+{
+    writing *w = state;
+    if (!set_up_writing(state, at))
+        return false;
+    CHECK_EQ_INT(pl_write_start(&w->first, w->pair.stream, w->data, LARGE), PL_OK);
+    return CHECK(pl_op_is_pending(&w->first));
+}
+
+static int64_t flush_call(void *state)
+{
+    writing *w = state;
+    return pl_stream_flush(w->pair.stream);
+}
+
+static int behind_start(pl_op *op, void *state)
+{
+    writing *w = state;
+    return pl_write_start(op, w->pair.stream, w->data + LARGE, 1);
+}
+
+static int64_t behind_call(void *state)
+{
+    writing *w = state;
+    return pl_write(w->pair.stream, w->data + LARGE, 1);
+}
+
+static bool first_is_out(void *state)
+{
+    writing *w = state;
+    drain(state);
+    return !pl_op_is_pending(&w->first);
+}
+
+/* The write before goes out whole, and writing goes on. */
+static void flush_check(void *state, int64_t result)
+{
+    writing *w = state;
+    if (result >= 0)
+        CHECK(!pl_op_is_pending(&w->first)); /* all was out when it returned */
+    moment_wait_until(first_is_out, w);
+    CHECK_EQ_INT(pl_op_result(&w->first), PL_OK);
+    CHECK_EQ_INT(pl_stream_bytes_written(w->pair.stream), LARGE);
+    CHECK_EQ_INT(flush_call(w), PL_OK);
+    CHECK_EQ_INT(behind_call(w), PL_OK);
+    moment_wait_until(all_is_there, w);
+    CHECK_EQ_INT(w->received, LARGE + 1);
+}
+
+static void behind_check(void *state, int64_t result)
+{
+    writing *w = state;
+    moment_wait_until(first_is_out, w);
+    CHECK_EQ_INT(pl_op_result(&w->first), PL_OK);
+    CHECK_EQ_INT(pl_stream_bytes_written(w->pair.stream), LARGE + (result >= 0));
+    if (result == PL_ECANCELED)
+        CHECK_EQ_INT(behind_call(w), PL_OK);
+    moment_wait_until(all_is_there, w);
+    CHECK_EQ_INT(w->received, LARGE + 1);
+}
+
+static void tear_down_behind(void *state)
+{
+    writing *w = state;
+    (void)pl_op_finish(&w->first);
+    tear_down_writing(state);
+}
+
+const moment_row moment_row_stream_flush = {
+    .kind = MOMENT_IMMEDIATE,
+    .size = sizeof(writing),
+    .set_up = set_up_behind,
+    .call = flush_call,
+    .complete = drain,
+    .check = flush_check,
+    .tear_down = tear_down_behind,
+    .completion = PL__SEND,
+    .writes = true,
+    .repeats = true,
+};
+
+const moment_row moment_row_write_behind = {
+    .kind = MOMENT_IMMEDIATE,
+    .size = sizeof(writing),
+    .set_up = set_up_behind,
+    .start = behind_start,
+    .call = behind_call,
+    .complete = drain,
+    .check = behind_check,
+    .tear_down = tear_down_behind,
+    .completion = PL__SEND,
+    .writes = true,
+    .repeats = true,
+};
+
 /* --- pl_accept --- */
 
 typedef struct accepting {
@@ -363,6 +462,11 @@ typedef struct connecting {
     peer listener;
     uint16_t port;
     peer filling; /* takes the one place of a listener that is not to answer */
+    peer second;  /* another listener */
+    uint16_t second_port;
+    peer second_filling;
+    pl_connect_attempt attempts[2];
+    pl_connect_report report;
     pl_stream *stream;
 } connecting;
 
@@ -411,6 +515,8 @@ static void connect_tear_down(void *state)
     pl_stream_abort(c->stream);
     peer_close(&c->listener);
     peer_close(&c->filling);
+    peer_close(&c->second);
+    peer_close(&c->second_filling);
 }
 
 const moment_row moment_row_tcp_connect = {
@@ -424,5 +530,146 @@ const moment_row moment_row_tcp_connect = {
     .tear_down = connect_tear_down,
     .completion = PL__CONNECT,
     .writes = true,
-    .never = {[MOMENT_DONE] = "the call waits for its attempts, not for an operation"},
+};
+
+/* --- pl_tcp_connect_start --- */
+
+/* As a task call that looks first whether it is cancelled. */
+static int64_t connect_and_await(void *state)
+{
+    pl_op op = {0};
+    int checked = moment_now() == MOMENT_BEFORE ? pl_yield() : PL_OK;
+    return checked < 0 ? checked : end_of(connect_start(&op, state), &op);
+}
+
+const moment_row moment_row_tcp_connect_start = {
+    .kind = MOMENT_REQUEST,
+    .size = sizeof(connecting),
+    .set_up = connect_set_up,
+    .start = connect_start,
+    .call = connect_and_await,
+    .complete = answer,
+    .check = connect_check,
+    .tear_down = connect_tear_down,
+    .writes = true,
+};
+
+/* --- pl_tcp_connect, while it resolves a name --- */
+
+static const char *const known[] = {"127.0.0.1"};
+
+/* Both families are asked for, and then each by itself: no question is answered. */
+static bool name_set_up(void *state, moment at)
+{
+    (void)at;
+    if (!connect_set_up(state, MOMENT_BEFORE))
+        return false;
+    shims_set_name("moments.test", known, 1);
+    shims_hold(SHIM_RESOLVE);
+    return true;
+}
+
+static int64_t name_call(void *state)
+{
+    connecting *c = state;
+    const pl_connect_options options = {.size = sizeof options, .resolution_delay = PL_MS(1)};
+    return pl_tcp_connect(&c->stream, "moments.test", c->port, &options);
+}
+
+static bool all_are_asked(void *state)
+{
+    (void)state;
+    return shims_held(SHIM_RESOLVE) == 3;
+}
+
+static bool nothing_is_asked(void *state)
+{
+    (void)state;
+    return shims_held(SHIM_RESOLVE) == 0;
+}
+
+static void answer_names(void *state)
+{
+    (void)state;
+    shims_release(SHIM_RESOLVE);
+}
+
+static void name_tear_down(void *state)
+{
+    answer_names(state);
+    moment_wait_until(nothing_is_asked, state);
+    connect_tear_down(state);
+}
+
+const moment_row moment_row_tcp_connect_name = {
+    .kind = MOMENT_COMPOSED,
+    .size = sizeof(connecting),
+    .set_up = name_set_up,
+    .call = name_call,
+    .is_pending = all_are_asked,
+    .complete = answer_names,
+    .is_complete = no_matter, /* the job is a worker's */
+    .check = connect_check,
+    .tear_down = name_tear_down,
+    .completion = PL__RESOLVE,
+};
+
+/* --- pl_tcp_connect_any --- */
+
+static bool any_set_up(void *state, moment at)
+{
+    connecting *c = state;
+    if (!connect_set_up(state, at == MOMENT_COMPLETED ? MOMENT_BEFORE : MOMENT_PENDING))
+        return false;
+    CHECK(peer_listen(&c->second, &c->second_port));
+    if (at == MOMENT_PENDING)
+        CHECK(peer_connect(&c->second_filling, c->second_port));
+    c->report = (pl_connect_report){.attempts = c->attempts, .capacity = 2};
+    return true;
+}
+
+/* The first listener does not answer, unless the first attempt is to be complete before there is a second one. The second
+ * one does not if both attempts are to be under way. */
+static int64_t any_call(void *state)
+{
+    connecting *c = state;
+    pl_address addresses[2];
+    const pl_connect_options options = {
+        .size = sizeof options, .attempt_delay = PL_MS(10), .report = &c->report};
+    CHECK_EQ_INT(pl_address_parse(&addresses[0], "127.0.0.1", c->port), PL_OK);
+    CHECK_EQ_INT(pl_address_parse(&addresses[1], "127.0.0.1", c->second_port), PL_OK);
+    return pl_tcp_connect_any(&c->stream, addresses, 2, &options);
+}
+
+static bool are_under_way(void *state)
+{
+    (void)state;
+    return moment_submitted() >= (moment_now() == MOMENT_PENDING ? 2 : 1);
+}
+
+static void any_check(void *state, int64_t result)
+{
+    connecting *c = state;
+    size_t i, taken = 0;
+    connect_check(state, result);
+    for (i = 0; i < c->report.count; i++) {
+        if (c->attempts[i].result == PL_OK)
+            taken++;
+        else
+            CHECK_EQ_INT(c->attempts[i].result, PL_ECANCELED);
+    }
+    CHECK_EQ_INT(taken, result >= 0);
+}
+
+const moment_row moment_row_tcp_connect_any = {
+    .kind = MOMENT_COMPOSED,
+    .size = sizeof(connecting),
+    .set_up = any_set_up,
+    .call = any_call,
+    .is_pending = are_under_way,
+    .complete = answer,
+    .check = any_check,
+    .tear_down = connect_tear_down,
+    .completion = PL__CONNECT,
+    .writes = true,
 };

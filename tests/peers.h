@@ -30,6 +30,10 @@ bool peer_listen(peer *listener, uint16_t *port);
 /** NULL and none are allowed. */
 void peer_close(peer *end);
 
+/** What lies in a pipe, at the end that is the system's `object` (non-blocking; on Windows overlapped): bytes; 0: nothing
+ *  now; -1: the end, or an error. Of a pipe that keeps messages: one of them. */
+int64_t pipe_take(uintptr_t object, void *data, size_t size);
+
 #ifdef __cplusplus
 }
 #endif

@@ -59,3 +59,11 @@ void peer_close(peer *end)
     if (end)
         end->object = 0;
 }
+
+int64_t pipe_take(uintptr_t object, void *data, size_t size)
+{
+    ssize_t count = read((int)object, data, size);
+    if (count < 0)
+        return errno == EAGAIN ? 0 : -1;
+    return count == 0 ? -1 : (int64_t)count;
+}

@@ -63,3 +63,21 @@ void peer_close(peer *end)
     if (end)
         end->object = 0;
 }
+
+/* An event whose lowest bit is set keeps the packet away from the port. */
+int64_t pipe_take(uintptr_t object, void *data, size_t size)
+{
+    HANDLE pipe = (HANDLE)object;
+    DWORD there = 0, count = 0;
+    OVERLAPPED overlapped = {0};
+    HANDLE event = CreateEventW(NULL, TRUE, FALSE, NULL);
+    bool taken = event && PeekNamedPipe(pipe, NULL, 0, NULL, &there, NULL);
+    overlapped.hEvent = (HANDLE)((ULONG_PTR)event | 1);
+    if (taken && there > 0) {
+        taken = ReadFile(pipe, data, (DWORD)size, NULL, &overlapped) || GetLastError() == ERROR_IO_PENDING;
+        taken = taken && GetOverlappedResult(pipe, &overlapped, &count, TRUE);
+    }
+    if (event)
+        CloseHandle(event);
+    return taken ? (int64_t)count : -1;
+}

@@ -142,6 +142,7 @@ SHIM_OF(int, connect, int descriptor, const struct sockaddr *address, socklen_t 
         shim_disconnects();
     if (address->sa_family != AF_UNIX)
         return __real_connect(descriptor, address, length);
+    shim_called(SHIM_OPEN); /* as on Windows */
     switch (next_fault(PIPE_CALL_OPEN)) {
     case PIPE_BUSY:
         errno = EAGAIN;

@@ -17,6 +17,8 @@
     type(WINAPI *__wrap___imp_##name)(__VA_ARGS__) = shim_##name;                                                      \
     static type WINAPI shim_##name(__VA_ARGS__)
 
+enum { HELD_BUFFERS = 4 };
+
 #define CANCELLED        0xC0000120u
 #define PORT_UNREACHABLE 0xC000023Fu
 #define BUFFER_OVERFLOW  0x80000005u
@@ -33,7 +35,8 @@ static HANDLE port; /* the last that was made */
 static struct {
     OVERLAPPED *overlapped; /* NULL: none */
     SOCKET socket;
-    WSABUF buffer;
+    WSABUF buffers[HELD_BUFFERS]; /* the datagram's; the system has copied the array */
+    DWORD count;
     SOCKADDR_STORAGE to;
     int to_size;
 } held;
@@ -197,10 +200,12 @@ SHIM_OF(int, WSARecvFrom, SOCKET socket, LPWSABUF buffers, DWORD count, LPDWORD 
 static int hold(SOCKET socket, LPWSABUF buffers, DWORD count, const SOCKADDR *to, int to_size, OVERLAPPED *overlapped)
 {
     CHECK(overlapped != NULL && held.overlapped == NULL);
-    CHECK_EQ_INT(count, 1);
+    if (!CHECK(count <= HELD_BUFFERS))
+        count = HELD_BUFFERS;
     held.overlapped = overlapped;
     held.socket = socket;
-    held.buffer = buffers[0];
+    memcpy(held.buffers, buffers, count * sizeof *buffers);
+    held.count = count;
     held.to_size = to ? to_size : 0;
     if (to)
         memcpy(&held.to, to, (size_t)to_size);
@@ -246,7 +251,7 @@ bool shims_udp_let_go(void)
     if (!overlapped)
         return false;
     held.overlapped = NULL;
-    CHECK_EQ_INT(__real___imp_WSASendTo(held.socket, &held.buffer, 1, &sent, 0,
+    CHECK_EQ_INT(__real___imp_WSASendTo(held.socket, held.buffers, held.count, &sent, 0,
                                         held.to_size ? (SOCKADDR *)&held.to : NULL, held.to_size, NULL, NULL),
                  0);
     shim_post(overlapped, 0, sent);
