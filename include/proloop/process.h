@@ -42,7 +42,7 @@ enum pl_stdio_kind {
     PL_STDIO_PIPE = 3,    /* a pipe; this program's end is a stream: pl_process_stdin, ... */
     PL_STDIO_PATH = 4,    /* the file of that path: input reads it, output makes it, or makes it empty */
     PL_STDIO_APPEND = 5,  /* the same, but output goes behind what is there */
-    PL_STDIO_FILE = 6,    /* a file that this program has open for it, from its beginning, with a position of the child's
+    PL_STDIO_FILE = 6, /* a file that this program has open for it, from its beginning, with a position of the child's
                              own; output to one with PL_FILE_APPEND goes behind what is there. PL_EBADF: it is open for
                              something else; Windows: PL_ELOCKED, it is not shared */
     PL_STDIO_HANDLE =
