@@ -91,7 +91,7 @@ static inline int allocation_begin(allocation *a)
 /* Back to the default one. Everything must have been given back, with the right size. */
 static inline void allocation_end(allocation *a)
 {
-    CHECK_EQ_INT(pl_set_allocator(NULL), PL_OK);
+    t_restore_allocator();
     CHECK_EQ_INT(a->blocks, 0);
     CHECK_EQ_INT(a->bytes, 0);
     CHECK_EQ_INT(a->wrong, 0);
@@ -127,7 +127,7 @@ static inline void failing_release(void *context, void *memory, size_t size)
     free(memory);
 }
 
-/* pl_set_allocator(NULL) ends it. */
+/* t_restore_allocator() ends it. */
 static inline int failing_allocation_begin(failing_allocation *a)
 {
     memset(a, 0, sizeof *a);

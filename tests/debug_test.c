@@ -498,7 +498,7 @@ TEST_CASE(level_2_works_without_the_memory_to_note_what_is_made)
         }
         fixture_close(&f);
     }
-    CHECK_EQ_INT(pl_set_allocator(NULL), PL_OK);
+    t_restore_allocator();
 }
 
 TEST_CASE(a_loop_in_debug_mode_is_not_made_without_the_memory_for_it)
@@ -523,7 +523,7 @@ TEST_CASE(a_loop_in_debug_mode_is_not_made_without_the_memory_for_it)
         CHECK_EQ_INT(pl_memory_in_use(), 0);
     }
     CHECK_EQ_INT(result, PL_OK);
-    CHECK_EQ_INT(pl_set_allocator(NULL), PL_OK);
+    t_restore_allocator();
 }
 
 TEST_SUITE(debug, TEST_BACKENDS_ALL, CASE(a_slow_callback_is_reported_with_where_it_was_asked_for),

@@ -497,7 +497,7 @@ TEST_CASE(a_dump_without_the_memory_for_it_writes_nothing)
         fixture_close(&f);
     }
     forget(&d);
-    CHECK_EQ_INT(pl_set_allocator(NULL), PL_OK);
+    t_restore_allocator();
 }
 
 /* A thread that asks for a dump while the loop's thread does something. */

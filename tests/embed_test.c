@@ -503,7 +503,7 @@ TEST_CASE(without_memory_it_is_not_embedded)
     fixture_close(&f);
     pl__condition_destroy(&h.changed);
     pl__mutex_destroy(&h.mutex);
-    CHECK_EQ_INT(pl_set_allocator(NULL), PL_OK);
+    t_restore_allocator();
 }
 
 TEST_SUITE(embed, TEST_BACKENDS_BEST, CASE(streams_flow_in_a_foreign_loop), CASE(timers_are_back_in_time),

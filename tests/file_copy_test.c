@@ -319,7 +319,7 @@ TEST_CASE(without_memory_every_call_says_so_and_nothing_is_left)
         a.fail_at = 0;
         pl_task_unref(task);
         CHECK_EQ_INT(pl_loop_close(loop), PL_OK);
-        CHECK_EQ_INT(pl_set_allocator(NULL), PL_OK);
+        t_restore_allocator();
     }
     CHECK(!reached && failed > 15); /* a second worker that could not be had is not missed */
     end();

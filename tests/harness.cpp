@@ -218,6 +218,14 @@ std::string quoted(const char *text)
 
 } // namespace
 
+void t_restore_allocator(void)
+{
+    const auto give_up = std::chrono::steady_clock::now() + settling_limit;
+    while (pl_set_allocator(nullptr) != PL_OK && std::chrono::steady_clock::now() < give_up)
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    EXPECT_EQ(pl_set_allocator(nullptr), PL_OK) << pl_memory_in_use() << " bytes are held";
+}
+
 void t_skip(test_context *t, const char *reason)
 {
     t->skipped = reason;

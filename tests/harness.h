@@ -78,6 +78,10 @@ typedef struct test_suite {
     const test_suite noun##_suite = {#noun, __FILE__, backends, noun##_cases,                                          \
                                      sizeof noun##_cases / sizeof noun##_cases[0]};
 
+/** Back to the default allocator. Waits until the library has given everything back: what was abandoned, and threads that
+ *  end, let go of memory a moment after what they did was seen. Fails the case if that never comes. */
+void t_restore_allocator(void);
+
 /** This case cannot be tested here. Counted and reported; return from the case after it. */
 void t_skip(test_context *t, const char *reason);
 

@@ -1513,7 +1513,7 @@ TEST_CASE(without_memory_each_call_says_so_and_leaves_nothing)
         fixture_close(&f);
     }
     CHECK(nth > 5 && !failed);
-    CHECK_EQ_INT(pl_set_allocator(NULL), PL_OK);
+    t_restore_allocator();
 }
 
 /* --- The loop's end ----------------------------------------------------------------------------------------------- */

@@ -404,7 +404,7 @@ TEST_CASE(without_memory_a_start_says_so)
     CHECK(failures > 0);
     close_watched(&w);
     fixture_close(&f);
-    CHECK_EQ_INT(pl_set_allocator(NULL), PL_OK);
+    t_restore_allocator();
 }
 
 /* --- A client that is not proloop's --------------------------------------------------------------------------------- */

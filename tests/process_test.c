@@ -1461,7 +1461,7 @@ TEST_CASE(memory_that_runs_out_is_told_and_nothing_is_left)
 {
     REQUIRE_EQ_INT(failing_allocation_begin(&scarce), PL_OK);
     loopback_run(t, run_in_scarcity, NULL);
-    CHECK_EQ_INT(pl_set_allocator(NULL), PL_OK);
+    t_restore_allocator();
 }
 
 TEST_SUITE(process, TEST_BACKENDS_REAL, CASE(the_exit_code_is_told), CASE(a_signal_that_ends_it_is_told),

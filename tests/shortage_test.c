@@ -89,7 +89,7 @@ static bool begin_shortage(int64_t number, bool forever)
 /* @return how many allocations failed. */
 static int64_t end_shortage(void)
 {
-    CHECK_EQ_INT(pl_set_allocator(NULL), PL_OK);
+    t_restore_allocator();
     CHECK_EQ_INT(pl__atomic_i64_load(&memory.bytes), 0);
     CHECK_EQ_INT(pl__atomic_i64_load(&memory.wrong), 0);
     return pl__atomic_i64_load(&memory.failed);

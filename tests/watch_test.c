@@ -919,7 +919,7 @@ TEST_CASE(without_memory_nothing_is_watched_and_nothing_is_left)
     options = (pl_watch_options){.size = sizeof options};
     REQUIRE_EQ_INT(failing_allocation_begin(&memory), PL_OK);
     loopback_run(t, run_without_memory, NULL);
-    CHECK_EQ_INT(pl_set_allocator(NULL), PL_OK);
+    t_restore_allocator();
     clean();
 }
 
