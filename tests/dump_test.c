@@ -7,6 +7,7 @@
 #include "loopback.h"
 #include "process.h" /* fork */
 #include "standard_error.h"
+#include "system.h"
 #include "threads.h"
 
 /* A text that grows, in the tests' own memory. */
@@ -709,13 +710,6 @@ enum { CHILDREN_MAY_HAVE_THREADS = 0 }; /* the sanitizer ends them */
 enum { CHILDREN_MAY_HAVE_THREADS = 1 };
 #endif
 
-/* It looks for leaks in the child too, and finds what a thread was to free that had not begun when the child was made. */
-static bool runs_under_valgrind(void)
-{
-    const char *preloaded = getenv("LD_PRELOAD");
-    return preloaded && strstr(preloaded, "vgpreload");
-}
-
 static int make_a_debug_loop(void *arg)
 {
     const test_context *t = arg;
@@ -732,7 +726,8 @@ TEST_CASE(a_child_made_by_fork_may_have_loops_in_debug_mode_of_its_own)
         t_skip(t, "a child made by fork may have no threads here");
         return;
     }
-    if (runs_under_valgrind()) {
+    /* It looks for leaks in the child too, and finds what a thread was to free that had not begun when the child was made. */
+    if (system_is_valgrind()) {
         t_skip(t, "Valgrind holds against the child what its parent's threads were to free");
         return;
     }

@@ -357,6 +357,7 @@ TEST_CASE(it_is_embedded_again_and_again_without_an_iteration)
     REQUIRE(foreign_pair(pair));
     task = start_task(&h.f, wait_for_bytes, pair);
     REQUIRE(task != NULL);
+    CHECK(host_wait(&h));
     CHECK_EQ_INT(pl_loop_run_once(h.f.loop, 0), PL_OK);
     for (int i = 0; i < 30; i++) {
         for (int j = 0; j < i * 100; j++)

@@ -121,7 +121,7 @@ static void spawn_check(void *state, int64_t result)
     working *w = state;
     CHECK((w->process != NULL) == (result >= 0));
     CHECK((shim_calls(SHIM_SPAWN) > w->calls) == (result >= 0));
-    CHECK(process_has_children() == (result >= 0) || on_backend("iocp"));
+    CHECK(result >= 0 || on_backend("iocp") || !process_has_children()); /* one that began may have ended */
     if (result == PL_ECANCELED)
         REQUIRE_EQ_INT(spawn_call(w), PL_OK);
     CHECK_EQ_INT(pl_process_wait(w->process, NULL), CODE);

@@ -397,7 +397,8 @@ TASK_CASE(a_long_argument_is_passed_or_refused)
     memset(text, 'x', 4 * 1024 * 1024);
     text[4 * 1024 * 1024] = 0;
     c = child_with("args", text);
-    CHECK_EQ_INT(pl_process_run(c.words, NULL, NULL, 0, &capture), PL_EMSGSIZE);
+    if (!system_is_valgrind()) /* which cannot fail an exec */
+        CHECK_EQ_INT(pl_process_run(c.words, NULL, NULL, 0, &capture), PL_EMSGSIZE);
     text[LENGTH] = 0;
     if (output_of(c, NULL, &capture))
         CHECK_EQ_INT(capture.output_size, 2 * LENGTH + 1);
@@ -1335,11 +1336,11 @@ TEST_CASE(closing_the_loop_closes_its_processes)
     if (!left_open.left || !left_open.killed)
         return;
     CHECK(pl_op_result(&left_open.wait) == PL_ECANCELED || pl_op_result(&left_open.wait) == PL_ECLOSED);
-    CHECK(pl_op_result(&left_open.spawning) < 0);
-    CHECK(left_open.late == NULL);
+    CHECK((pl_op_result(&left_open.spawning) < 0) == (left_open.late == NULL)); /* it was begun, or taken back */
     CHECK_EQ_INT(pl_process_kill(left_open.left), PL_ECLOSED);
     pl_process_close(left_open.left);
     pl_process_close(left_open.killed);
+    pl_process_close(left_open.late);
     CHECK(process_wait_gone(left_open.killed_id));
     CHECK(process_is_alive(left_open.left_id));
     CHECK(process_end_stranger(left_open.left_id));

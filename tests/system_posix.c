@@ -1,10 +1,19 @@
 #include "system.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 #include <sys/resource.h>
 
 bool system_is_wine(void)
 {
     return false;
+}
+
+bool system_is_valgrind(void)
+{
+    const char *preloaded = getenv("LD_PRELOAD");
+    return preloaded && strstr(preloaded, "vgpreload");
 }
 
 size_t system_allow_handles(size_t wanted)

@@ -170,12 +170,25 @@ static int find_present(int number, struct sigaction *present)
     return 0;
 }
 
+/* By its parts: between them is what nobody sets. */
+static bool is_same(const struct sigaction *a, const struct sigaction *b)
+{
+    if (a->sa_flags != b->sa_flags)
+        return false;
+    if (a->sa_flags & SA_SIGINFO ? a->sa_sigaction != b->sa_sigaction : a->sa_handler != b->sa_handler)
+        return false;
+    for (int i = 1; i < PL__SIGNALS; i++)
+        if (sigismember(&a->sa_mask, i) != sigismember(&b->sa_mask, i))
+            return false;
+    return true;
+}
+
 /* Mostly it is the one that ours stood for the last time. */
 static void set_previous(disposition *each, const struct sigaction *present)
 {
     const struct sigaction *used = pl__atomic_pointer_load(&each->previous);
     struct sigaction *other = &each->places[used == each->places];
-    if (used && memcmp(used, present, sizeof *used) == 0)
+    if (used && is_same(used, present))
         return;
     *other = *present;
     pl__atomic_pointer_store(&each->previous, other);
