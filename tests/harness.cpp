@@ -272,8 +272,17 @@ int test_check_memory(const char *file, int line, const void *a, const void *b, 
     return i == size;
 }
 
+/* Valgrind makes the stack grow when it is used, but not for the frame of a signal's handler: so it grows here. */
+static void touch_stack()
+{
+    volatile char room[256 * 1024];
+    for (std::size_t i = 0; i < sizeof room; i += 1024)
+        room[i] = 0;
+}
+
 int main(int argc, char **argv)
 {
+    touch_stack();
     process_child_main(argc, argv);
     worker_functions_main(argc, argv);
     testing::InitGoogleTest(&argc, argv);
