@@ -51,9 +51,9 @@ struct pl_loop {
     bool ending;  /* its tasks have ended: nothing new may begin */
     bool closed;  /* only the memory is left, for those who hold it */
     uint32_t references;
-    uint8_t debug;        /* its level; 0: off */
+    uint8_t debug;            /* its level; 0: off */
     pl__embedding *embedding; /* NULL: not inside a foreign loop */
-    pl__debug *debugging; /* debug mode, until the loop is closed */
+    pl__debug *debugging;     /* debug mode, until the loop is closed */
     pl__loop_counts counts;
     bool reporting;        /* inside the exception handler */
     pl_loop *outer;        /* the loop that runs in this thread and closes this one */
@@ -95,7 +95,7 @@ struct pl_loop {
     pl_exception_handler_fn *handler;
     void *handler_arg;
     uint32_t interrupts_seen;
-    uint32_t signals_seen; /* of mailbox.arrived */
+    uint32_t signals_seen;          /* of mailbox.arrived */
     void (*interrupted)(void *arg); /* Ctrl-C, while a runner watches */
     void *interrupted_arg;
 };

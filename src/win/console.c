@@ -40,7 +40,7 @@ typedef struct system_device {
     uint8_t kind;      /* enum pl_console_kind */
     bool reads;
     bool has_input; /* it is the one reader of the console */
-    bool injected; /* the wake key */
+    bool injected;  /* the wake key */
     uint8_t tail_size;
     char tail[4]; /* the beginning of a character that is still to be written */
     pl__atomic_u32 inside;
