@@ -275,30 +275,30 @@ struct pl__completion {
  *     SIGNAL_DONE      the loop has dealt with what arrived of the signal numbered `option`, `value` of them in all
  */
 #define PL__REQUESTS(X)                                                                                                \
-    X(SOCKET_OPEN)                                                                                                     \
-    X(SOCKET_LISTEN)                                                                                                   \
-    X(SOCKET_SHUTDOWN)                                                                                                 \
-    X(SOCKET_OPTION)                                                                                                   \
-    X(SOCKET_NAME)                                                                                                     \
-    X(SOCKET_PEER)                                                                                                     \
-    X(HANDLE_CLOSE)                                                                                                    \
-    X(DATAGRAM_OPEN)                                                                                                   \
-    X(DATAGRAM_CONNECT)                                                                                                \
-    X(DATAGRAM_GROUP)                                                                                                  \
-    X(DATAGRAM_OPTION)                                                                                                 \
-    X(PIPE_PAIR)                                                                                                       \
-    X(PIPE_LISTEN)                                                                                                     \
-    X(PIPE_PEER)                                                                                                       \
-    X(WATCH_OPEN)                                                                                                      \
-    X(WATCH_CLOSE)                                                                                                     \
-    X(STANDARD_OPEN)                                                                                                   \
-    X(INTERRUPT_WATCH)                                                                                                 \
-    X(SIGNAL_WATCH)                                                                                                    \
-    X(SIGNAL_UNWATCH)                                                                                                  \
-    X(SIGNAL_DONE)
+    X(SOCKET_OPEN, socket_open)                                                                                        \
+    X(SOCKET_LISTEN, socket_listen)                                                                                    \
+    X(SOCKET_SHUTDOWN, socket_shutdown)                                                                                \
+    X(SOCKET_OPTION, socket_option)                                                                                    \
+    X(SOCKET_NAME, socket_name)                                                                                        \
+    X(SOCKET_PEER, socket_peer)                                                                                        \
+    X(HANDLE_CLOSE, handle_close)                                                                                      \
+    X(DATAGRAM_OPEN, datagram_open)                                                                                    \
+    X(DATAGRAM_CONNECT, datagram_connect)                                                                              \
+    X(DATAGRAM_GROUP, datagram_group)                                                                                  \
+    X(DATAGRAM_OPTION, datagram_option)                                                                                \
+    X(PIPE_PAIR, pipe_pair)                                                                                            \
+    X(PIPE_LISTEN, pipe_listen)                                                                                        \
+    X(PIPE_PEER, pipe_peer)                                                                                            \
+    X(WATCH_OPEN, watch_open)                                                                                          \
+    X(WATCH_CLOSE, watch_close)                                                                                        \
+    X(STANDARD_OPEN, standard_open)                                                                                    \
+    X(INTERRUPT_WATCH, interrupt_watch)                                                                                \
+    X(SIGNAL_WATCH, signal_watch)                                                                                      \
+    X(SIGNAL_UNWATCH, signal_unwatch)                                                                                  \
+    X(SIGNAL_DONE, signal_done)
 
 enum pl__request_kind {
-#define PL__REQUEST_ENUM(NAME) PL__REQUEST_##NAME,
+#define PL__REQUEST_ENUM(NAME, name) PL__REQUEST_##NAME,
     PL__REQUESTS(PL__REQUEST_ENUM)
 #undef PL__REQUEST_ENUM
 };

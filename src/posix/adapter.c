@@ -932,17 +932,9 @@ static int signal_done(adapter *self, pl__request *request)
 }
 
 static int (*const requests[])(adapter *, pl__request *) = {
-    [PL__REQUEST_SOCKET_OPEN] = socket_open,         [PL__REQUEST_SOCKET_LISTEN] = socket_listen,
-    [PL__REQUEST_SOCKET_SHUTDOWN] = socket_shutdown, [PL__REQUEST_SOCKET_OPTION] = socket_option,
-    [PL__REQUEST_SOCKET_NAME] = socket_name,         [PL__REQUEST_SOCKET_PEER] = socket_peer,
-    [PL__REQUEST_HANDLE_CLOSE] = handle_close,       [PL__REQUEST_PIPE_PAIR] = pipe_pair,
-    [PL__REQUEST_PIPE_LISTEN] = pipe_listen,         [PL__REQUEST_PIPE_PEER] = pipe_peer,
-    [PL__REQUEST_DATAGRAM_OPEN] = datagram_open,     [PL__REQUEST_DATAGRAM_CONNECT] = datagram_connect,
-    [PL__REQUEST_DATAGRAM_GROUP] = datagram_group,   [PL__REQUEST_DATAGRAM_OPTION] = datagram_option,
-    [PL__REQUEST_INTERRUPT_WATCH] = interrupt_watch, [PL__REQUEST_WATCH_OPEN] = watch_open,
-    [PL__REQUEST_WATCH_CLOSE] = watch_close,         [PL__REQUEST_STANDARD_OPEN] = standard_open,
-    [PL__REQUEST_SIGNAL_WATCH] = signal_watch,       [PL__REQUEST_SIGNAL_UNWATCH] = signal_unwatch,
-    [PL__REQUEST_SIGNAL_DONE] = signal_done,
+#define REQUEST(NAME, name) [PL__REQUEST_##NAME] = name,
+    PL__REQUESTS(REQUEST)
+#undef REQUEST
 };
 
 static int control(pl__proactor *proactor, pl__request *request)
