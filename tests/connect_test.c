@@ -5,42 +5,10 @@
 #include <string.h>
 
 #include "allocation.h"
+#include "attempts.h"
 #include "harness.h"
 #include "loopback.h"
 #include "silence.h"
-
-enum { ATTEMPTS = 8 };
-
-static pl_connect_attempt told[ATTEMPTS];
-static pl_connect_report report;
-
-static pl_connect_options reporting(void)
-{
-    pl_connect_options options = {.size = sizeof options, .report = &report};
-    memset(told, 0, sizeof told);
-    report.attempts = told;
-    report.capacity = ATTEMPTS;
-    report.count = 77;
-    return options;
-}
-
-static pl_address at(const char *text, uint16_t port)
-{
-    pl_address address = {0};
-    CHECK_EQ_INT(pl_address_parse(&address, text, port), PL_OK);
-    return address;
-}
-
-static void take_connection(pl_listener *listener, pl_stream *client)
-{
-    pl_stream *server = NULL;
-    CHECK_EQ_INT(pl_accept(listener, &server), PL_OK);
-    if (client && server)
-        CHECK(connection_works(client, server));
-    pl_stream_close(client);
-    pl_stream_close(server);
-    pl_listener_close(listener);
-}
 
 TASK_CASE(an_address_that_refuses_is_followed_by_the_next)
 {

@@ -5,31 +5,10 @@
 
 #include <string.h>
 
+#include "attempts.h"
 #include "harness.h"
 #include "loopback.h"
 #include "sim/simulation.h"
-
-enum { ATTEMPTS = 8 };
-
-static pl_connect_attempt told[ATTEMPTS];
-static pl_connect_report report;
-
-static pl_connect_options reporting(void)
-{
-    pl_connect_options options = {.size = sizeof options, .report = &report};
-    memset(told, 0, sizeof told);
-    report.attempts = told;
-    report.capacity = ATTEMPTS;
-    report.count = 77;
-    return options;
-}
-
-static pl_address at(const char *text, uint16_t port)
-{
-    pl_address address = {0};
-    CHECK_EQ_INT(pl_address_parse(&address, text, port), PL_OK);
-    return address;
-}
 
 /* A moment of the simulation, in milliseconds: late by what the looks at the system take, and by no more. */
 static bool is_moment(pl_duration time, int milliseconds)
@@ -71,17 +50,6 @@ static bool listen_everywhere(pl_listener **listener, uint16_t *port)
     CHECK_EQ_INT(pl_listener_address(*listener, &address), PL_OK);
     *port = address.port;
     return true;
-}
-
-static void take_connection(pl_listener *listener, pl_stream *client)
-{
-    pl_stream *server = NULL;
-    CHECK_EQ_INT(pl_accept(listener, &server), PL_OK);
-    if (client && server)
-        CHECK(connection_works(client, server));
-    pl_stream_close(client);
-    pl_stream_close(server);
-    pl_listener_close(listener);
 }
 
 /* --- Exactly when ------------------------------------------------------------------------------------------------- */
